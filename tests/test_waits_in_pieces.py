@@ -24,7 +24,8 @@ NOT_LONG = {
     "migrate/planning/sandbox.py: arrived.get()": "its process ignores Ctrl-C, and its parent ends it",
     "ratelimit/lanes.py: self._silent.acquire()": "a new lock is free",
     "testing.py: condition.wait()": "a fake clock waits for the test that moves it",
-    "threads.py: future.result()": "the future is done",
+    "threads/carrier.py: errand.result()": "the errand is done",
+    "threads/daemons.py: future.result()": "the future is done",
 }
 
 

@@ -14,7 +14,7 @@ from auth0_meta.actions.execution import Execution
 from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.registry import Handler
 from auth0_meta.errors import InputError, StateError
-from auth0_meta.threads import Threads
+from auth0_meta.threads.daemons import Threads
 from auth0_meta.warn import Place, calling_from
 
 if TYPE_CHECKING:

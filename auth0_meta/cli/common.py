@@ -18,7 +18,7 @@ from auth0_meta.cli.groups import asked, domain_option, token_option, verbose_op
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.errors import StoredDataError
 from auth0_meta.redact import printable
-from auth0_meta.threads import join
+from auth0_meta.threads.daemons import join
 
 if TYPE_CHECKING:
     from auth0_meta import ManagementClient, Wait

@@ -31,7 +31,7 @@ from auth0_meta.migrate.html_report import render
 from auth0_meta.migrate.planning.replan import POLICIES
 from auth0_meta.migrate.planning.sources import ROOT_FIELDS, ExportSource, FileSource, source
 from auth0_meta.redact import printable
-from auth0_meta.threads import StopFlag
+from auth0_meta.threads.daemons import StopFlag
 
 _INTERRUPTED = 130
 _PENDING = 3

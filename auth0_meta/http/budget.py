@@ -20,6 +20,8 @@ Timeout = float | tuple[float, float] | Literal["client"]
 OnRequest = Callable[[RequestInfo], object] | Literal["client"] | None
 """What is called after each request; "client" means the client's own setting, None nothing."""
 
+AT_ONCE = 0.25
+"""Seconds that taking a free lock, over a network too, or starting a free thread may take: they are not a wait."""
 _AFTER_A_STOP = 30.0
 WORK = 1.0
 """Seconds that a request or a token may always take: less would cut off a healthy tenant.  Anything longer is a wait."""

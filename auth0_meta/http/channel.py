@@ -35,9 +35,10 @@ from auth0_meta.http.transport import Transport
 from auth0_meta.models import RequestInfo, Wait
 from auth0_meta.ratelimit.plans import route_group
 from auth0_meta.ratelimit.throttle import Snapshot, Throttle
+from auth0_meta.threads.errand import at_work
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from auth0_meta.threads.carrier import Carrier
 
 REPEATABLE = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
 """Methods that may be sent again after a lost response: the second request changes nothing."""
@@ -72,34 +73,34 @@ class Hub:
         self._tokens = tokens
         self._pool_size = pool_size
         self._random = random
-        self._threads: ThreadPoolExecutor | None = None
-        self._threads_lock = threading.RLock()
+        self._carrier: Carrier | None = None
+        self._carrier_lock = threading.RLock()
         self._closed = False
         renew_after_fork(self)
 
     @property
-    def threads(self) -> ThreadPoolExecutor:
-        """Return the worker threads in which asyncio transactions send; started on first use.
+    def carrier(self) -> Carrier:
+        """Return what carries calls of asyncio tasks to worker threads; made on first use.
 
-        Raises `StateError` once the client is closed: nobody would shut them down.
+        Raises `StateError` once the client is closed: nobody would end its threads.
         """
-        with self._threads_lock:
+        with self._carrier_lock:
             if self._closed:
                 raise StateError("this client is closed: make a new one (nothing was sent)")
-            if self._threads is None:
-                from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # for asyncio only
+            if self._carrier is None:
+                from auth0_meta.threads.carrier import Carrier  # noqa: PLC0415  # it loads asyncio
 
-                self._threads = ThreadPoolExecutor(self._pool_size, thread_name_prefix="auth0-meta")
-            return self._threads
+                self._carrier = Carrier(self._pool_size)
+            return self._carrier
 
     def close(self) -> None:
         """Close the pooled connections; sending afterwards raises `StateError`."""
         self._transport.close()
-        with self._threads_lock:
+        with self._carrier_lock:
             self._closed = True
-            threads, self._threads = self._threads, None
-        if threads is not None:
-            threads.shutdown(wait=False)
+            carrier, self._carrier = self._carrier, None
+        if carrier is not None:
+            carrier.close()
 
     def _renew_locks(self) -> None:
         """Start over with new sockets and locks in a forked child: the parent's must not be shared."""
@@ -108,8 +109,8 @@ class Hub:
         self._tokens._renew_locks()
         if self._random is not None:
             self._random.seed()  # or every child would wait the same jitter as its siblings
-        self._threads = None
-        self._threads_lock = threading.RLock()
+        self._carrier = None
+        self._carrier_lock = threading.RLock()
 
 
 class Channel(Sender):
@@ -193,7 +194,10 @@ class Channel(Sender):
         `ends`: the instant, on the monotonic clock, at which it must be over.
         """
         seconds = self._max_wait if max_wait == "client" else check_wait("max_wait", max_wait)
-        return WaitBudget(
+        errand = at_work.errand
+        if errand is not None:  # this thread sends for an asyncio task
+            cancelled = cancelled or errand.cancelled
+        budget = WaitBudget(
             max_wait=seconds,
             failure_wait=self._failure_wait,
             ends=ends,
@@ -206,6 +210,9 @@ class Channel(Sender):
             alone=self.throttle.interrupted(),
             clock=self.clock,
         )
+        if errand is not None:
+            errand.began(budget)
+        return budget
 
     @contextlib.contextmanager
     def listening(self, listener: Callable[[Wait], object]) -> Iterator[None]:
@@ -308,9 +315,9 @@ class Channel(Sender):
     # Lifecycle ----------------------------------------------------------------------------------------
 
     @property
-    def threads(self) -> ThreadPoolExecutor:
-        """Return the worker threads of the client; see `Hub.threads`."""
-        return self.hub.threads
+    def carrier(self) -> Carrier:
+        """Return what carries calls of asyncio tasks to worker threads; see `Hub.carrier`."""
+        return self.hub.carrier
 
     def close(self) -> None:
         """Close the pooled connections, of all views too; sending afterwards raises `StateError`."""

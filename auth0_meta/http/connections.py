@@ -19,6 +19,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.response import HTTPResponse
 
 from auth0_meta.clock import SYSTEM_CLOCK
+from auth0_meta.threads.errand import Errand, at_work
 
 deadline = threading.local()
 """`deadline.at`: the instant (on the monotonic clock) by which the response that this thread waits for must be there."""
@@ -53,10 +54,16 @@ class BoundedReader(io.RawIOBase):
 
 
 class _BoundedResponse(http.client.HTTPResponse):
-    """Read head and body through a `BoundedReader`."""
+    """Read head and body through a `BoundedReader`; a read for a task that is cancelled ends at once."""
+
+    _errand: Errand[Any] | None = None
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
+        errand = at_work.errand
+        self._errand = errand if errand is not None and errand.lets_go else None
+        if self._errand is not None:
+            self._errand.reads_from(sock)
         at = getattr(deadline, "at", None)
         if at is not None:
             self.fp = io.BufferedReader(BoundedReader(self.fp.detach(), sock, at))
@@ -67,6 +74,9 @@ class _BoundedResponse(http.client.HTTPResponse):
         Otherwise it would be closed when it is freed, and Python swallows what a signal handler raises during that.
         """
         super()._close_conn()  # type: ignore[misc]
+        errand, self._errand = self._errand, None
+        if errand is not None and not errand.has_read():
+            raise ConnectionAbortedError("the task that waited for this response was cancelled")
         io.IOBase.close(self)
 
 

@@ -30,6 +30,7 @@ from auth0_meta.http.transport import Response, Transport
 from auth0_meta.ratelimit.headers import backoff
 from auth0_meta.ratelimit.lanes import Ticket
 from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT, Throttle, WouldWait
+from auth0_meta.threads.errand import at_work
 
 _log = logging.getLogger("auth0_meta")
 # A host that has never answered is more likely misspelled than down: 15 minutes of backoff would hide that.
@@ -148,6 +149,9 @@ class Sender:
     def _transmit(self, request: Request, token: str, budget: WaitBudget, seconds: float) -> Response:
         """Send it once, and count the time that it takes."""
         begun = self.clock.monotonic()
+        errand = at_work.errand
+        if errand is not None:  # not a write, and not a read that is to find out what became of one
+            errand.lets_go = request.method == "GET" and budget.cancelled is errand.cancelled
         in_outage = budget.share is not None and budget.failures > 0 and self.outages.is_outage(budget)
         try:
             return self.transport.send(
@@ -299,6 +303,8 @@ class Sender:
     ) -> None:
         """Back off after a lost connection, or raise what may not be repeated."""
         try:
+            if request.repeat and budget.cancelled is not None and budget.cancelled.is_set():
+                raise Cancelled from None
             if isinstance(error, NotSentError):
                 nobody_there = not self.transport.reached and not isinstance(error.__cause__, Auth0MetaError)
                 first_contact = nobody_there and budget.failures + 1 >= _FIRST_CONTACT_TRIES

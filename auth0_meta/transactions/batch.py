@@ -21,7 +21,7 @@ from auth0_meta.models import BatchOutcome, BatchResult, BatchResults, Progress,
 from auth0_meta.ratelimit.concurrency import Concurrency
 from auth0_meta.ratelimit.throttle import PACING
 from auth0_meta.redact import discreet
-from auth0_meta.threads import join
+from auth0_meta.threads.daemons import join
 from auth0_meta.transactions.batch_failures import interrupted, is_for_everybody, lighten
 from auth0_meta.transactions.batch_transaction import OF_THE_PARENT, BatchTransaction
 from auth0_meta.transactions.options import Oversize, TransactionOptions

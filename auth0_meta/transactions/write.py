@@ -12,15 +12,12 @@ from typing import Any, Protocol
 
 from auth0_meta.changes.profile import check_depth
 from auth0_meta.errors import InputError, MetadataWarning, StateError
-from auth0_meta.http.budget import Deadline, Freshness, LongWait, WaitBudget
+from auth0_meta.http.budget import AT_ONCE, Deadline, Freshness, LongWait, WaitBudget
 from auth0_meta.http.channel import Channel
 from auth0_meta.http.request import Target
 from auth0_meta.transactions.options import Lock
 from auth0_meta.transactions.readback import may_have_been_applied
 from auth0_meta.warn import notice
-
-AT_ONCE = 0.25
-"""Seconds that taking a free lock, over a network too, or starting a free thread may take: they are not a wait."""
 
 
 class Intent(Protocol):

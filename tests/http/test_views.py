@@ -82,7 +82,7 @@ def test_a_view_ends_with_its_client_and_not_the_other_way_round() -> None:
             with pytest.raises(StateError, match="closed"):
                 closed.users.get("auth0|1")
             with pytest.raises(StateError, match="closed"):
-                closed._channel.threads  # noqa: B018  # reading it is the test
+                closed._channel.carrier  # noqa: B018  # reading it is the test
 
 
 def test_a_view_outlives_the_variable_of_its_client() -> None:
@@ -95,9 +95,9 @@ def test_a_view_outlives_the_variable_of_its_client() -> None:
 
 
 def test_worker_threads_are_the_clients() -> None:
-    """Asyncio transactions of all views use one pool of threads."""
+    """Calls of asyncio tasks on all views use one set of threads."""
     with ScriptedServer() as server, connect(server) as client:
-        assert client.with_options(timeout=1)._channel.threads is client._channel.threads
+        assert client.with_options(timeout=1)._channel.carrier is client._channel.carrier
 
 
 def test_thousands_of_views_leave_nothing_behind() -> None:

@@ -7,7 +7,6 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import pytest
@@ -24,6 +23,7 @@ from auth0_meta import (
     StateError,
 )
 from auth0_meta.emulator import LocalTenant
+from auth0_meta.threads.errand import Errand
 from auth0_meta.transactions.unit import State
 
 T = TypeVar("T")
@@ -693,12 +693,10 @@ def test_a_commit_that_got_no_thread_is_not_carried_out_later(
     monkeypatch: pytest.MonkeyPatch, *, again: bool
 ) -> None:
     """A commit that failed to start never runs later: if the block ends, it is rolled back; if it is tried again, it is sent once."""
-    _no_new_thread(monkeypatch, nth=2)
+    _no_new_thread(monkeypatch, nth=1)
     local = Local({"n": 1})
 
     async def main() -> None:
-        gate = threading.Event()
-        busy = local.client._channel.threads.submit(gate.wait, 10)  # occupies the only thread
         tx = local.client.atransaction(UID)
         with pytest.raises(RuntimeError, match="new thread"):
             async with tx:
@@ -712,9 +710,7 @@ def test_a_commit_that_got_no_thread_is_not_carried_out_later(
                     msg = "new thread"
                     raise RuntimeError(msg)
         result_before = tx.result
-        gate.set()
-        await until(busy.done)
-        await asyncio.wrap_future(local.client._channel.threads.submit(int))
+        await local.client._channel.carrier.carry(Errand(int))
         assert tx.state is (State.COMMITTED if again else State.ROLLED_BACK)
         assert tx.result is result_before
 
@@ -723,27 +719,24 @@ def test_a_commit_that_got_no_thread_is_not_carried_out_later(
     local.client.close()
 
 
-def test_a_commit_that_another_thread_took_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If a free thread has begun the commit before `submit` raises, `commit` returns that thread's result."""
+def test_without_a_new_thread_a_busy_one_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the machine has no thread left, the threads that there are do the work."""
+    _no_new_thread(monkeypatch, nth=2)
     local = Local({"n": 1})
-    real = type(local.client._channel.threads).submit
-
-    def submit(pool: Any, *work: Any) -> None:
-        begun = real(pool, *work)
-        while not (begun.running() or begun.done()):
-            time.sleep(0.001)
-        msg = "can't start new thread"
-        raise RuntimeError(msg)
-
-    monkeypatch.setattr(type(local.client._channel.threads), "submit", submit)
 
     async def main() -> None:
+        free = threading.Event()
+        busy = await _occupied(local, free)
         tx = local.client.atransaction(UID)
         tx.user_metadata.increment("n")
-        assert (await tx.commit()).outcome == "updated"
+        commit = asyncio.create_task(tx.commit())
+        await asyncio.sleep(0.05)
+        assert local.sent == []
+        free.set()
+        assert (await commit).outcome == "updated"
+        await busy
 
     run(main())
-    assert local.user_metadata == {"n": 2}
     local.client.close()
 
 
@@ -751,11 +744,11 @@ def test_ctrl_c_before_a_thread_has_begun_sends_nothing(monkeypatch: pytest.Monk
     """The transaction stays active."""
     local = Local({"n": 1})
 
-    def submit(*_: Any) -> None:
+    def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
     tx = local.client.atransaction(UID)
-    monkeypatch.setattr(type(local.client._channel.threads), "submit", submit)
+    monkeypatch.setattr(type(local.client._channel.carrier), "carry", interrupted)
 
     async def main() -> None:
         tx.user_metadata.increment("n")
@@ -797,11 +790,26 @@ def test_the_thread_sees_the_tasks_context_variables() -> None:
 # ---- the line for a free thread
 
 
-def _all_threads_busy(*, max_wait: float | None) -> tuple[Local, Any, threading.Event, Future[bool]]:
+async def _occupied(local: Local, free: threading.Event) -> asyncio.Task[bool]:
+    """Occupy a thread of the client until `free` is set; return what ends then."""
+    begun = threading.Event()
+
+    def wait() -> bool:
+        begun.set()
+        return free.wait(60)
+
+    task = asyncio.create_task(local.client._channel.carrier.carry(Errand(wait)))
+    await until(begun.is_set)
+    return task
+
+
+async def _all_threads_busy(
+    *, max_wait: float | None
+) -> tuple[Local, Any, threading.Event, asyncio.Task[bool]]:
     """Return a transaction of a client whose only thread is busy, what frees the thread, and what ends then."""
     local = Local({"n": 1}, pool_size=1)
     free = threading.Event()
-    busy = local.client._channel.threads.submit(free.wait, 60)
+    busy = await _occupied(local, free)
     tx = local.client.atransaction(UID, max_wait=max_wait)
     tx.user_metadata.increment("n")
     return local, tx, free, busy
@@ -809,14 +817,14 @@ def _all_threads_busy(*, max_wait: float | None) -> tuple[Local, Any, threading.
 
 async def _behind(call: Callable[[Any], Coroutine[Any, Any, Any]], *, max_wait: float | None) -> Any:
     """Call with a transaction while the only thread is busy, and tell what came of it and what was sent meanwhile."""
-    local, tx, free, busy = _all_threads_busy(max_wait=max_wait)
+    local, tx, free, busy = await _all_threads_busy(max_wait=max_wait)
     try:
         await call(tx)
     except RateLimitError as error:
         return local, tx, error
     finally:
         free.set()
-        await asyncio.wrap_future(busy)
+        await busy
         local.client.close()
     raise AssertionError
 
@@ -853,7 +861,7 @@ def test_time_in_the_line_shortens_later_waits() -> None:
     """What the wait for a thread has used up is missing later; `result.waited` includes it."""
 
     async def main() -> tuple[Any, Local]:
-        local, tx, free, busy = _all_threads_busy(max_wait=60)
+        local, tx, free, busy = await _all_threads_busy(max_wait=60)
         local.tenant.fail(method="PATCH", status=429, reset=30)
         commit = asyncio.create_task(tx.commit())
         await asyncio.sleep(0.05)
@@ -861,7 +869,7 @@ def test_time_in_the_line_shortens_later_waits() -> None:
         free.set()
         with pytest.raises(RateLimitError):
             await commit
-        await asyncio.wrap_future(busy)
+        await busy
         local.client.close()
         return tx, local
 
@@ -874,7 +882,7 @@ def test_a_thread_that_comes_too_late_sends_nothing() -> None:
     """It may be free before the event loop has noticed that `max_wait` is over."""
 
     async def main() -> tuple[Any, Local]:
-        local, tx, free, busy = _all_threads_busy(max_wait=60)
+        local, tx, free, busy = await _all_threads_busy(max_wait=60)
         commit = asyncio.create_task(tx.commit())
         await asyncio.sleep(0.05)
         local.clock.advance(90)
@@ -882,7 +890,7 @@ def test_a_thread_that_comes_too_late_sends_nothing() -> None:
         with pytest.raises(RateLimitError, match="no worker thread was free") as caught:
             await commit
         assert caught.value.waited == 90
-        await asyncio.wrap_future(busy)
+        await busy
         local.client.close()
         return tx, local
 
@@ -896,13 +904,14 @@ def test_without_a_limit_a_thread_is_waited_for() -> None:
     async def main() -> Any:
         local = Local({"n": 1}, pool_size=1)
         free = threading.Event()
-        local.client._channel.threads.submit(free.wait, 60)
+        busy = await _occupied(local, free)
         tx = local.client.atransaction(UID, max_wait=None)
         tx.user_metadata.increment("n")
         commit = asyncio.create_task(tx.commit())
         await asyncio.sleep(0.4)
         free.set()
         await commit
+        await busy
         local.client.close()
         return tx
 
@@ -910,15 +919,15 @@ def test_without_a_limit_a_thread_is_waited_for() -> None:
 
 
 def test_a_closed_client_makes_no_threads() -> None:
-    """Nobody would shut them down; a client that had some has none after `close`."""
+    """Nobody would end them; a client that had some has none after `close`."""
     for used in (False, True):
         client = Local().client
         if used:
-            threads = client._channel.threads
-            assert client._channel.threads is threads
+            carrier = client._channel.carrier
+            assert client._channel.carrier is carrier
         client.close()
         with pytest.raises(StateError, match="closed"):
-            client._channel.threads  # noqa: B018
+            client._channel.carrier  # noqa: B018
         if used:
-            with pytest.raises(RuntimeError):
-                threads.submit(int)
+            with pytest.raises(StateError, match="closed"):
+                run(carrier.carry(Errand(int)))

@@ -31,7 +31,7 @@ from auth0_meta.migrate.planning.sandbox import Evaluator
 from auth0_meta.migrate.waits import Waits
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.concurrency import MOST_WORKERS, Concurrency
-from auth0_meta.threads import StopFlag, Threads
+from auth0_meta.threads.daemons import StopFlag, Threads
 
 _FIRST_WORKERS = 4
 _GROUP = 50

@@ -42,7 +42,7 @@ from auth0_meta.migrate.planning.summary import PlanSummary, Rates
 from auth0_meta.migrate.planning.watched_user import Fields
 from auth0_meta.migrate.waits import Waits
 from auth0_meta.redact import printable
-from auth0_meta.threads import Threads
+from auth0_meta.threads.daemons import Threads
 
 _BATCH = 256
 _READERS = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from auth0_meta.threads import Threads
+from auth0_meta.threads.daemons import Threads
 
 NAME = "auth0-meta-test"
 
