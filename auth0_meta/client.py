@@ -277,6 +277,7 @@ class ManagementClient:
             sent=sent,
             user_id=endpoint.user_id,
             shown=endpoint.shown,
+            template=endpoint.template,
             repeat=repeat,
             max_wait=max_wait,
             headers=more,

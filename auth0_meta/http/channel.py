@@ -240,6 +240,7 @@ class Channel(Sender):
         sent: Any = None,
         user_id: str | None = None,
         shown: str | None = None,
+        template: str | None = None,
         repeat: bool | None = None,
         max_wait: MaxWait = "client",
         headers: Mapping[str, str] = NO_HEADERS,
@@ -259,6 +260,7 @@ class Channel(Sender):
             repeat=method in REPEATABLE if repeat is None else repeat,
             alias=shown,
             headers=headers,
+            template=template,
         )
         budget = self.budget(user_id, max_wait)
         found = believed(self.send(request, budget), request, expected, user_id=user_id)

@@ -82,7 +82,7 @@ class Reports:
 
         info = RequestInfo(
             method=request.method,
-            route=route_of(request.path),
+            route=route_of(request.path, request.template),
             status=None if response is None else response.status,
             duration=budget.took,
             waited=budget.waited - budget.reported,

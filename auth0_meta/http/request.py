@@ -36,6 +36,7 @@ class Request(NamedTuple):
 
     `repeat`: whether sending it twice is harmless.  `sent` is the body before encoding; error messages are cleaned of
     the values in it.  `alias`: how messages name the path; None leaves out the query only.  `headers`: what a caller adds.
+    `template`: the path before values were filled in; None if none were.
     """
 
     method: str
@@ -47,6 +48,7 @@ class Request(NamedTuple):
     content_type: str = "application/json"
     alias: str | None = None
     headers: Mapping[str, str] = NO_HEADERS
+    template: str | None = None
 
     @property
     def shown(self) -> str:
@@ -131,14 +133,15 @@ def user_path(user_id: str, /) -> str:
 
 
 class Endpoint(NamedTuple):
-    """Any endpoint with its values filled in: the encoded `path`, how messages show it (None: as the path is), whose it is.
+    """Any endpoint with its values filled in: the encoded `path`, how messages show it, what it was made from, whose it is.
 
-    `user_id` is None unless the endpoint is one user's.
+    `shown` and `template` are None if no value was filled in, `user_id` unless the endpoint is one user's.
     """
 
     path: str
-    shown: str | None
-    user_id: str | None
+    shown: str | None = None
+    template: str | None = None
+    user_id: str | None = None
 
     @classmethod
     def of(cls, template: str, values: Sequence[object], /) -> Self:
@@ -148,7 +151,7 @@ class Endpoint(NamedTuple):
         can't be a part of a path, and a path that would leave the API.
 
         >>> Endpoint.of("users/{}/roles", ["auth0|1"])
-        Endpoint(path='/api/v2/users/auth0%7C1/roles', shown='users/auth0|1/roles', user_id='auth0|1')
+        Endpoint(path='/api/v2/users/auth0%7C1/roles', shown='users/auth0|1/roles', template='users/{}/roles', user_id='auth0|1')
         """
         _check_text(template)
         path, mark, query = template.partition("?")
@@ -171,7 +174,9 @@ class Endpoint(NamedTuple):
         user_id = _user_of(encoded)
         if values and user_id is not None:
             user_path(user_id)  # what can't be a user id
-        return cls(encoded, _short(_joined(pieces, texts)) if values else None, user_id)
+        if not values:
+            return cls(encoded, user_id=user_id)
+        return cls(encoded, _short(_joined(pieces, texts)), _short(path), user_id)
 
 
 def _check_text(path: object) -> None:

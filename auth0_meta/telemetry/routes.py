@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _API = "/api/v2/"
 _ID = "{id}"
 # The words of the Management API's paths.  Whatever else stands in one is an id, or the name of something on the tenant.
@@ -24,6 +26,7 @@ tenants test themes ticket tickets token token-exchange-profiles tokens triggers
 user-attribute-profiles user-blocks users users-by-email users-exports users-imports vault verifiable-credentials
 verification verification-email verify versions wrapping-key
 """
+_WORD = re.compile("[a-z]+(?:-[a-z]+)*")
 _WORDS = frozenset(_VOCABULARY.split())
 # What follows these is never a word of the API, even if it reads like one.
 _BEFORE_AN_ID = frozenset(
@@ -44,15 +47,21 @@ _BEFORE_AN_ID = frozenset(
 )
 
 
-def route_of(path: str, /) -> str:
+def route_of(path: str, template: str | None = None, /) -> str:
     """Return the route of a percent-encoded path, without its query; ids and unknown words become "{id}".
+
+    `template`: what the path was made from.  Whoever writes one puts ids into its `{}`, so its other words count as known.
 
     >>> route_of("/api/v2/users/auth0%7C1"), route_of("/api/v2/users?q=email%3Aada"), route_of("/oauth/token")
     ('users/{id}', 'users', 'oauth/token')
+    >>> route_of("/api/v2/novelties/n1/parts"), route_of("/api/v2/novelties/n1/parts", "novelties/{}/parts")
+    ('{id}/{id}/{id}', 'novelties/{id}/parts')
     """
-    parts = path.partition("?")[0].removeprefix(_API).strip("/").split("/")
+    parts = (template or path.partition("?")[0].removeprefix(_API)).strip("/").split("/")
     before = ["", *parts]
     return "/".join(
-        part if part in _WORDS and last not in _BEFORE_AN_ID else _ID
+        part
+        if (part in _WORDS or (template and _WORD.fullmatch(part))) and last not in _BEFORE_AN_ID
+        else _ID
         for last, part in zip(before, parts, strict=False)
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from support.scripted_server import ScriptedServer, connect
 
+from auth0_meta import RequestInfo
 from auth0_meta.emulator.routes import ROUTES
 from auth0_meta.http.headers import _NAMES_A_DOMAIN
 from auth0_meta.http.request import user_path
@@ -53,3 +55,30 @@ def test_the_templates_that_name_a_domain_are_known() -> None:
     """The words of the other table of routes are words here, too."""
     for _, template in _NAMES_A_DOMAIN:
         assert route_of(f"/api/v2/{template.replace('{}', 'x%7C1')}") == template.replace("{}", "{id}")
+
+
+@pytest.mark.parametrize(
+    ("template", "route"),
+    [
+        ("users/{}/roles", "users/{id}/roles"),
+        ("actions/triggers/{}/bindings", "actions/triggers/{id}/bindings"),
+        ("of-next-year/{}/parts", "of-next-year/{id}/parts"),
+        ("organizations/org_1/members/{}", "organizations/{id}/members/{id}"),
+        ("users/auth0%7C1/x/{}", "users/{id}/x/{id}"),
+        ("users/ada/x/{}", "users/{id}/x/{id}"),
+        ("x/a{}b/", "x/{id}"),
+    ],
+)
+def test_the_words_of_a_template_are_known(template: str, route: str) -> None:
+    """What stands in its braces is an id, even a word of the API; what can be an id is one elsewhere, too."""
+    assert route_of("/api/v2/whatever/it/became", template) == route
+
+
+def test_the_route_of_a_request_is_that_of_its_template() -> None:
+    """`on_request` gets it; a path without values is judged by its words."""
+    infos: list[RequestInfo] = []
+    with ScriptedServer() as server, connect(server, on_request=infos.append) as client:
+        client.request("GET", "novelties/{}/parts?page=1", "roles")
+        client.request("GET", "novelties/roles/parts?page=1")
+    assert [info.route for info in infos] == ["novelties/{id}/parts", "{id}/roles/{id}"]
+    assert [info.bucket for info in infos] == ["other", "other"]
