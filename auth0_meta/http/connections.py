@@ -6,20 +6,33 @@ lock or a login for hours.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
+import logging
 import queue
+import re
 import socket
+import sys
 import threading
+from collections.abc import Mapping
+from types import FunctionType
 from typing import Any
 
+import requests
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.response import HTTPResponse
 
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.threads.errand import Errand, at_work
+
+BLOCK = 1 << 16
+# The largest response that is read, decoded: far more than a page of 100 users with a megabyte of metadata each.
+_MOST_RECEIVED = 200 << 20
+_FINAL = 200
 
 deadline = threading.local()
 """`deadline.at`: the instant (on the monotonic clock) by which the response that this thread waits for must be there."""
@@ -157,3 +170,174 @@ class BoundedAdapter(HTTPAdapter):
         if not proxy.lower().startswith("socks"):  # pragma: no branch  # needs PySocks
             manager.pool_classes_by_scheme = _POOLS
         return manager
+
+
+# Requests on a connection that is open already -----------------------------------------------------------
+
+# What requests and urllib3 would send as it is.
+_PLAIN = re.compile(r"(?:[A-Za-z0-9!$&'()*+,./:;=?@_~-]|%[0-9A-F]{2})+")
+_urllib3_log = logging.getLogger("urllib3.connectionpool")
+_STEPS = (
+    (HTTPAdapter, "send"),
+    (HTTPConnectionPool, "urlopen"),
+    (HTTPConnection, "request"),
+    (HTTPConnection, "getresponse"),
+    (http.client.HTTPConnection, "putrequest"),
+    (http.client.HTTPConnection, "getresponse"),
+)
+"""What a request passes on its way through requests, urllib3 and http.client, where mocks and tracers step in."""
+
+
+def _steps() -> tuple[Any, ...]:
+    return tuple(getattr(owner, name) for owner, name in _STEPS)
+
+
+def _is_own(function: object, owner: type) -> bool:
+    """Return whether a method is the one that its class was written with."""
+    # A proxy has the attributes of what it wraps, but not its type.
+    return type(function) is FunctionType and function.__globals__ is vars(sys.modules[owner.__module__])
+
+
+_own_steps = _steps() if all(_is_own(getattr(owner, name), owner) for owner, name in _STEPS) else None
+
+
+def _is_watched() -> bool:
+    """Return whether somebody wants to see each request: a mock, a tracer or a log."""
+    return _steps() != _own_steps or _urllib3_log.isEnabledFor(logging.DEBUG)
+
+
+class OneHostAdapter(BoundedAdapter):
+    """Remember the pool of the one host that a client talks to; `requests` would look it up every time."""
+
+    _pool: Any = None
+    _host = ""
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the pool."""
+        if self._pool is None:
+            pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+            host = f"[{pool.host}]" if ":" in pool.host else pool.host.rstrip(".")
+            self._host = host if pool.port == pool.ConnectionCls.default_port else f"{host}:{pool.port}"
+            self._pool = pool
+        return self._pool
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._pool = None
+        super().close()
+
+    def abandon(self) -> None:
+        """Let go of a pool inherited through a fork, whose locks a thread of the parent may have held."""
+        if self._pool is not None and self._pool.pool is not None:
+            queue = self._pool.pool
+            for connection in filter(None, queue.queue):
+                connection.close()
+            type(queue).__init__(queue, queue.maxsize)  # urllib3 empties it later, which takes its locks
+
+    def exchange(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, read: float
+    ) -> tuple[int, Mapping[str, str], bytes] | None:
+        """Send a request on an idle connection; return status, headers and body of the response.
+
+        Returns None, with nothing sent, if only `send` will do: if there is no such connection, if urllib3 would encode
+        or refuse something, or if a mock, a tracer or a log is to see the request.  `read`: the timeout in seconds.
+        Raises what `send` would: the request may have reached the server then.
+        """
+        pool = self._pool
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        head = "\r\n".join([*lines, "", ""])
+        plain = head.isascii() and head.count("\r") == head.count("\n") == len(lines) + 1
+        if pool is None or not plain or not _PLAIN.fullmatch(path) or _is_watched():
+            return None
+        connection = _idle_connection(pool)
+        if connection is None:
+            return None
+        try:
+            found = _exchanged(connection, method, head.encode() + (body or b""), read)
+        except BaseException:
+            connection.close()
+            raise
+        pool._put_conn(connection)
+        return found
+
+
+def _idle_connection(pool: Any) -> Any:
+    """Take an open connection out of a pool; return None if the next one there is not open."""
+    idle = pool.pool
+    try:
+        connection = idle.get()
+    except (AttributeError, queue.Empty):  # the pool was closed, or has none
+        return None
+    own = type(connection) in (_Connection, _TLSConnection)
+    if own and connection.is_connected and not connection.debuglevel:
+        return connection
+    idle.put(connection)  # urllib3 opens it anew
+    return None
+
+
+def _exchanged(
+    connection: Any, method: str, message: bytes, read: float
+) -> tuple[int, Mapping[str, str], bytes]:
+    """Send a message on an open connection and read the response, as urllib3 does."""
+    sock = connection.sock
+    sock.settimeout(read)
+    try:
+        # The server may have sent its response before it closed the connection.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.send(message)
+        response = _BoundedResponse(sock, method=method)
+        response.begin()
+        if response.will_close:
+            connection.close()  # the response can be read all the same
+        status, headers, length = response.status, _joined(response), response.length
+        if status >= _FINAL and length is not None and length <= BLOCK and "content-encoding" not in headers:
+            return status, CaseInsensitiveDict(headers), response.read()
+    except TimeoutError as error:
+        raise requests.exceptions.ReadTimeout(error) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise requests.exceptions.ConnectionError(error) from error
+    whole = requests.Response()
+    whole.status_code, whole.headers = status, CaseInsensitiveDict(headers)
+    whole.raw = HTTPResponse(
+        response,
+        headers=headers,
+        status=status,
+        preload_content=False,
+        decode_content=False,
+        original_response=response,
+        request_method=method,
+    )
+    return status, whole.headers, content_of(whole)
+
+
+def _joined(response: http.client.HTTPResponse) -> dict[str, str]:
+    """Return the headers of a response, those with the same name as one."""
+    found: dict[str, str] = {}
+    for name, value in response.headers.raw_items():
+        key = name.lower()
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found
+
+
+def content_of(response: requests.Response) -> bytes:
+    """Read a body to its end; one that is, or that decodes to, more than a response may have is an error."""
+    pieces, size = [], 0
+    length = response.headers.get("Content-Length", "")
+    short = length.isdecimal() and int(length) <= BLOCK and "Content-Encoding" not in response.headers
+    try:
+        if response.status_code < _FINAL:  # http.client takes every 1xx but 100 for the response
+            raise requests.exceptions.ConnectionError("no final response")
+        for piece in [response.raw.read()] if short else response.iter_content(BLOCK):
+            size += len(piece)
+            if size > _MOST_RECEIVED:
+                raise requests.exceptions.ContentDecodingError("larger than a response may be")
+            pieces.append(piece)
+        # An adapter may hand on a body that was cut short.
+        if getattr(response.raw, "length_remaining", None):
+            raise requests.exceptions.ChunkedEncodingError("a part of the body is missing")
+        finish(response.raw)
+    except BaseException:
+        response.close()  # the rest of it must not be taken for the next response
+        raise
+    return b"".join(pieces)

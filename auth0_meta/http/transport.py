@@ -7,8 +7,9 @@ every response, whatever its status, a `Response`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -24,7 +25,7 @@ from auth0_meta.arguments import trimmed
 from auth0_meta.changes.json_reader import read_json
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import ConfigError, OutcomeUnknown, StateError, TransportError, api_error
-from auth0_meta.http.connections import BoundedAdapter, deadline, finish
+from auth0_meta.http.connections import BLOCK, OneHostAdapter, content_of, deadline
 from auth0_meta.http.network import Network, chain, reason
 from auth0_meta.http.plain_http import ALLOW_HTTP, is_named_here, may_be_plain
 from auth0_meta.telemetry import wire_log
@@ -32,9 +33,7 @@ from auth0_meta.telemetry import wire_log
 _USER_AGENT = f"auth0-meta/{__version__}"
 _LONGEST_LABEL = 63
 _OK = 200
-_BLOCK = 1 << 16
-# The largest response that is read, decoded: far more than a page of 100 users with a megabyte of metadata each.
-_MOST_RECEIVED = 200 << 20
+_T = TypeVar("_T")
 
 
 wire_log.watch()
@@ -111,29 +110,6 @@ def base_url(domain: str, /) -> str:
     return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
 
 
-class _OneHostAdapter(BoundedAdapter):
-    """Remember the pool of the one host that a client talks to; `requests` would look it up every time."""
-
-    _pool: Any = None
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        if self._pool is None:
-            self._pool = super().get_connection_with_tls_context(*args, **kwargs)
-        return self._pool
-
-    def close(self) -> None:
-        self._pool = None
-        super().close()
-
-    def abandon(self) -> None:
-        """Let go of a pool inherited through a fork, whose locks a thread of the parent may have held."""
-        if self._pool is not None and self._pool.pool is not None:
-            queue = self._pool.pool
-            for connection in filter(None, queue.queue):
-                connection.close()
-            type(queue).__init__(queue, queue.maxsize)  # urllib3 empties it later, which takes its locks
-
-
 class Transport:
     """Send requests to one host; safe for many threads, renewed after a fork.
 
@@ -163,13 +139,13 @@ class Transport:
 
     def renew(self) -> None:
         """Start over with an empty pool after a fork: sockets must not be shared with the parent."""
-        if isinstance(self._adapter, _OneHostAdapter):
+        if isinstance(self._adapter, OneHostAdapter):
             self._adapter.abandon()
         self._start()
 
     def _start(self) -> None:
         # The adapter alone: a session would read .netrc and proxies anew each time, and follow redirects.
-        self._adapter = self._given or _OneHostAdapter(
+        self._adapter = self._given or OneHostAdapter(
             pool_connections=1, pool_maxsize=self._pool_size, max_retries=0
         )
 
@@ -196,55 +172,74 @@ class Transport:
         """
         if self._closed:
             raise StateError("this client is closed: make a new one (nothing was sent)")
-        prepared = requests.PreparedRequest()
-        prepared.method = method
-        prepared.url = self.base + path
-        prepared.headers = CaseInsensitiveDict(headers)
-        prepared.headers.setdefault("User-Agent", _USER_AGENT)
-        prepared.headers["Accept-Encoding"] = "gzip, deflate"
-        if body is not None:
-            prepared.headers["Content-Length"] = str(len(body))
-        elif method not in ("GET", "HEAD"):
-            prepared.headers["Content-Length"] = "0"
-        prepared.body = body
+        sent = {**headers, "Accept-Encoding": "gzip, deflate"}
+        if "user-agent" not in map(str.lower, headers):
+            sent["User-Agent"] = _USER_AGENT
+        if body is not None or method not in ("GET", "HEAD"):
+            sent["Content-Length"] = str(len(body or b""))
+        exchange = partial(self._exchange, method, path, sent, body)
         try:
-            response = self._send(prepared, seconds, timeout or self.timeout)
-            if response.status_code < _OK:  # http.client takes every 1xx but 100 for the response
-                response.close()
-                raise requests.exceptions.ConnectionError("no final response")
-            content = _content(response)
+            response = self._bounded(seconds, timeout or self.timeout, exchange)
         except (OSError, HTTPError) as error:  # requests lets some of urllib3's own errors through
             failure = self._failure(error, method, path, seconds, timeout or self.timeout)
             for link in list(chain(error)):
                 link.__traceback__ = None  # frames of urllib3 hold it, and with it the values of every caller
         else:
             self.reached = True
-            return Response(response.status_code, response.headers, content)
+            return response
         try:
             raise failure  # not from the error: its text may hold the query, and its request holds the token
         finally:
             del failure
 
-    def _send(
-        self, prepared: requests.PreparedRequest, seconds: float | None, timeout: tuple[float, float]
-    ) -> requests.Response:
-        """Hand one request to the adapter."""
+    def _bounded(
+        self,
+        seconds: float | None,
+        timeout: tuple[float, float],
+        send: Callable[[tuple[float, float]], _T],
+    ) -> _T:
+        """Call `send` with the timeouts of a request that may take `seconds` as a whole, and mark it as our own."""
         connect, read = timeout
         # A signal handler may send a request in the middle of another one, which gets its own values back.
         outer = getattr(deadline, "at", None), getattr(wire_log.ours, "now", False)
         deadline.at = None if seconds is None else SYSTEM_CLOCK.monotonic() + seconds
         wire_log.ours.now = True
         try:
-            return self._adapter.send(
-                prepared,
-                stream=True,
-                timeout=timeout if seconds is None else (min(connect, seconds), min(read, seconds)),
-                verify=self._network.verify,
-                cert=None,
-                proxies=self._network.proxies,
-            )
+            return send(timeout if seconds is None else (min(connect, seconds), min(read, seconds)))
         finally:
             deadline.at, wire_log.ours.now = outer
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        timeout: tuple[float, float],
+    ) -> Response:
+        """Send a request and read its response, on an idle connection if there is one: that takes half as long."""
+        if isinstance(self._adapter, OneHostAdapter):
+            found = self._adapter.exchange(method, path, headers, body, timeout[1])
+            if found is not None:
+                return Response(*found)
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url, prepared.body = method, self.base + path, body
+        prepared.headers = CaseInsensitiveDict(headers)
+        response = self._hand_over(prepared, timeout)
+        return Response(response.status_code, response.headers, content_of(response))
+
+    def _hand_over(
+        self, prepared: requests.PreparedRequest, timeout: tuple[float, float]
+    ) -> requests.Response:
+        """Hand one request to the adapter."""
+        return self._adapter.send(
+            prepared,
+            stream=True,
+            timeout=timeout,
+            verify=self._network.verify,
+            cert=None,
+            proxies=self._network.proxies,
+        )
 
     def stream(self, path: str) -> Iterator[bytes]:
         """Yield a file's bytes as they are stored; no token is sent, no redirect followed.
@@ -257,11 +252,11 @@ class Transport:
         prepared.url = self.base + path
         failure: TransportError | None = None
         try:
-            with self._send(prepared, None, self.timeout) as response:
+            with self._bounded(None, self.timeout, partial(self._hand_over, prepared)) as response:
                 if response.status_code != _OK:
                     msg = f"{self.base} refused the file: {response.status_code}. Its link may have expired"
                     raise api_error(response.status_code)(msg, status=response.status_code)
-                yield from response.raw.stream(_BLOCK, decode_content=False)
+                yield from response.raw.stream(BLOCK, decode_content=False)
                 if getattr(response.raw, "length_remaining", None):
                     raise requests.exceptions.ChunkedEncodingError("a part of the file is missing")
         except (OSError, HTTPError) as error:
@@ -289,24 +284,3 @@ class Transport:
         return OutcomeUnknown(
             f"{lost}: it may or may not have been applied, so check before you send it again"
         )
-
-
-def _content(response: requests.Response) -> bytes:
-    """Read a body to its end; one that is, or that decodes to, more than a response may have is an error."""
-    pieces, size = [], 0
-    length = response.headers.get("Content-Length", "")
-    short = length.isdecimal() and int(length) <= _BLOCK and "Content-Encoding" not in response.headers
-    try:
-        for piece in [response.raw.read()] if short else response.iter_content(_BLOCK):
-            size += len(piece)
-            if size > _MOST_RECEIVED:
-                raise requests.exceptions.ContentDecodingError("larger than a response may be")
-            pieces.append(piece)
-        # An adapter may hand on a body that was cut short.
-        if getattr(response.raw, "length_remaining", None):
-            raise requests.exceptions.ChunkedEncodingError("a part of the body is missing")
-        finish(response.raw)
-    except BaseException:
-        response.close()  # the rest of it must not be taken for the next response
-        raise
-    return b"".join(pieces)

@@ -19,7 +19,7 @@ from support.scripted_server import Reply, ScriptedServer, Seen, boom
 from auth0_meta import ManagementClient
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import NotSentError, OutcomeUnknown, RateLimitError, ServerError, TransportError
-from auth0_meta.http import transport
+from auth0_meta.http import connections
 from auth0_meta.http.budget import Deadline, Freshness, LongWait, WaitBudget
 from auth0_meta.http.connections import BoundedReader
 from auth0_meta.http.transport import Transport
@@ -210,7 +210,7 @@ def test_a_socket_waits_until_the_deadline_whatever_its_own_timeout(timeout: flo
 @pytest.mark.parametrize("encoded", [True, False])
 def test_a_response_has_a_largest_size(encoded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """What counts is its size once decoded: few bytes may stand for very many."""
-    monkeypatch.setattr(transport, "_MOST_RECEIVED", 1 << 20)
+    monkeypatch.setattr(connections, "_MOST_RECEIVED", 1 << 20)
     body = b" " * (8 << 20)
     headers = {}
     if encoded:

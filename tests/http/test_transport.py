@@ -26,7 +26,7 @@ from support.scripted_server import Reply, ScriptedServer, Seen, connect, free_p
 
 from auth0_meta import ApiError, ManagementClient
 from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError
-from auth0_meta.http import transport
+from auth0_meta.http import connections, transport
 from auth0_meta.http.plain_http import is_loopback
 from auth0_meta.http.transport import Response, Transport, base_url
 
@@ -645,14 +645,14 @@ def test_no_code_runs_when_a_response_is_freed(
 ) -> None:
     """Python swallows what a signal handler raises in code that runs because something is freed."""
     kept: list[Any] = []
-    content = transport._content
+    content = connections.content_of
 
     def keep(response: requests.Response) -> bytes:
         body = content(response)
         kept.append(response.raw)
         return body
 
-    monkeypatch.setattr(transport, "_content", keep)
+    monkeypatch.setattr(transport, "content_of", keep)
     calls: list[tuple[str, str]] = []
 
     def note(frame: FrameType, event: str, _: object) -> None:
