@@ -11,6 +11,7 @@ from auth0_meta import ManagementClient
 from auth0_meta.cli.common import console, dump, print_line, with_client
 from auth0_meta.cli.groups import Command, json_option
 from auth0_meta.doctor import Check
+from auth0_meta.redact import count
 
 _AUTH = frozenset({"token", "audience", "read users", "scopes"})
 _REFUSED = 4
@@ -47,5 +48,7 @@ def _verdict(checks: Sequence[Check]) -> str:
     failed, unclear = (sum(check.ok is ok for check in checks) for ok in (False, None))
     if not failed and not unclear:
         return "All checks passed."
-    known = f"{failed} of {len(checks)} checks failed" if failed else f"{len(checks) - unclear} passed"
+    known = (
+        f"{failed} of {count(len(checks), 'check')} failed" if failed else f"{len(checks) - unclear} passed"
+    )
     return known + (f", {unclear} inconclusive." if unclear else ".")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -159,6 +160,8 @@ class Group(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the names of commands, which need not be loaded for it, and options."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415  # only shells need it
+
         names = [
             CompletionItem(name, help=line) for name, line in self.lines(ctx) if name.startswith(incomplete)
         ]
@@ -181,8 +184,10 @@ class Group(click.Group):
 
     def meant(self, ctx: click.Context, name: str) -> list[str]:
         """Return the commands that an unknown name may stand for: those that do what it says, else similar ones."""
+        from difflib import get_close_matches  # noqa: PLC0415  # few calls need it
+
         names = self.list_commands(ctx)
-        return [one for one in meaning(name) if one in names] or difflib.get_close_matches(name, names)
+        return [one for one in meaning(name) if one in names] or get_close_matches(name, names)
 
 
 def _show_help() -> None:

@@ -12,7 +12,7 @@ import click
 
 from auth0_meta import migrate as steps
 from auth0_meta.cli.commands import COMMANDS
-from auth0_meta.cli.common import connected, dump, flag, named_tenant, options, tenant_options
+from auth0_meta.cli.common import connected, dump, flag, named_tenant, options, patience, tenant_options
 from auth0_meta.cli.groups import Group, json_option
 from auth0_meta.cli.migrate_show import Form, show_job
 from auth0_meta.cli.migrate_view import (
@@ -216,7 +216,8 @@ def _run(
 @_json
 def status(*, job: str, as_json: bool) -> None:
     """Show how far a job has got; it may still be running."""
-    found = steps.status(job)
+    with patience(f"reading {job} ..."):
+        found = steps.status(job)
     if as_json:
         click.echo(dump(found.to_json()))
     else:
@@ -263,7 +264,8 @@ def show(
 @_json
 def report(*, job: str, output: str | None, as_json: bool) -> None:
     """Write a page about a job: rate over time, refusals, outcomes, slowest users; it contains no metadata values."""
-    page = render(job, as_json=as_json)
+    with patience(f"reading {job} ..."):
+        page = render(job, as_json=as_json)
     if output is None:
         click.echo(page, nl=False)
         return
@@ -282,7 +284,8 @@ def report(*, job: str, output: str | None, as_json: bool) -> None:
 def purge(*, job: str, yes: bool, as_json: bool) -> None:
     """Delete all values from a job file; afterwards, it can't be applied or undone."""
     _confirm("purge", job, yes=yes)
-    steps.purge(job)
+    with patience(f"removing the values from {job} ..."):
+        steps.purge(job)
     if as_json:
         click.echo(dump({"job": job, "stage": steps.status(job).stage}))
     click.echo(f"{job} no longer contains any values", err=True)
@@ -317,8 +320,9 @@ def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:
     place, counts = found.tenant or "a tenant that is not known yet", in_words(found.counts, "no users")
     click.echo(printable(f"{step} {job}: {found.migration} on {place} ({counts})"), err=True)
     if step == "apply" and found.summary.invalid:
-        left = f"{found.summary.invalid} users or rows could not be planned and are left out"
-        click.echo(f"{left}: auth0-meta migrate report {job} lists them", err=True)
+        number = found.summary.invalid
+        left = f"{number} of the users or rows could not be planned and {'is' if number == 1 else 'are'} left out"
+        click.echo(f"{left}: see auth0-meta migrate show {job}", err=True)
     if trust:
         unseen = "anything written to these keys since the plan is overwritten unseen"
         click.echo(f"--trust-plan: {unseen}", err=True)

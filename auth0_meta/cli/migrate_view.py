@@ -135,11 +135,11 @@ def show_contents(summary: PlanSummary, problems: Iterable[tuple[str, str, str]]
         line(f"  {name}  {users}")
     for text, users, named in (
         ("would have a profile larger than 10 KB", summary.oversize, summary.oversize_users),
-        ("get a value that does not belong in metadata", summary.advised, summary.advice),
+        ("would get a value that does not belong in metadata", summary.advised, summary.advice),
         ("got two different changes from migrate(): it is not deterministic", len(unsteady), unsteady),
     ):
         if users:
-            line(f"{users} {text}", style="yellow")
+            line(f"{count(users, 'user')} {text}", style="yellow")
             for one in named[:_MAX_NAMED]:
                 line(f"  {one}")
     if unsteady:

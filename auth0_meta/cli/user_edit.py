@@ -192,7 +192,8 @@ def _change(
         else:
             click.echo(f"{printable(user_id)} {result.outcome}: {outline(result.document)}")
             waited = f", {result.waited:.1f} s waited" if result.waited >= _SHORTEST_SHOWN else ""
-            click.echo(f"{count(result.requests, 'request')}, {result.attempts} PATCH{waited}", err=True)
+            patches = f"{result.attempts} PATCH{'' if result.attempts == 1 else 'es'}"
+            click.echo(f"{count(result.requests, 'request')}, {patches}{waited}", err=True)
     notes.print(dry_run=dry_run)
 
 

@@ -472,7 +472,7 @@ def test_set_waits_and_says_so(tenant: LocalTenant, capsys: pytest.CaptureFixtur
     out, err = capsys.readouterr()
     assert out == f"{USER} updated: user_metadata(theme 6 B)\n"
     assert re.fullmatch(
-        r"waiting \d\.\d s \(rate limit\)\n(waiting .*\n)*2 requests, 2 PATCH, \d\.\d s waited\n", err
+        r"waiting \d\.\d s \(rate limit\)\n(waiting .*\n)*2 requests, 2 PATCHes, \d\.\d s waited\n", err
     )
 
 

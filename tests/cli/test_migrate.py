@@ -205,7 +205,7 @@ def test_a_plan_that_leaves_users_out_exits_with_1(
     plan = ["migrate", "plan", "--source", str(rows), "-o"]
     assert main([*plan, str(job), str(broken)]) == 1
     assert main(["migrate", "apply", str(job), "--yes"]) == 0
-    assert "4 users or rows could not be planned and are left out" in capsys.readouterr().err
+    assert "4 of the users or rows could not be planned and are left out" in capsys.readouterr().err
     changes = tmp_path / "changes.csv"
     changes.write_text("user_id,app_metadata.plan\nauth0|000001,x\nauth0|nobody,x\n")
     for source in ([], ["--source", str(rows)]):

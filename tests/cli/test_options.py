@@ -20,6 +20,7 @@ import pytest
 from auth0_meta import __version__
 from auth0_meta.cli import common, main
 from auth0_meta.cli import emulator as emulator_commands
+from auth0_meta.cli import migrate as migrate_commands
 from auth0_meta.cli.app import root
 from auth0_meta.cli.commands import COMMANDS
 from auth0_meta.cli.common import patience
@@ -450,6 +451,8 @@ def test_an_error_ends_the_patience(capsys: Capture) -> None:
         (["emulator", "exec", "--db", "DB", "--", "true"], "DB"),
         (["emulator", "snapshot", "save", "x.json", "--port", "1"], "x.json"),
         (["emulator", "snapshot", "load", "x.json", "--port", "1"], "x.json"),
+        (["migrate", "status", "no.db"], "no.db"),
+        (["migrate", "report", "no.db"], "no.db"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -466,6 +469,7 @@ def test_commands_that_may_take_long_have_a_word_for_it(
 
     monkeypatch.setattr(common, "patience", record)
     monkeypatch.setattr(emulator_commands, "patience", record)
+    monkeypatch.setattr(migrate_commands, "patience", record)
     database = str(tmp_path / "tenant.db")
     main([database if word == "DB" else word for word in words])
     assert [(database if text == "DB" else text) in one for one in said] == [True]
