@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click import Command, Context, Group
 from support import web_adapters  # it configures Django, as the page's snippet expects of a project
+from support.doc_blocks import PAGES, ROOT, blocks
 
 import auth0_meta.actions
 import auth0_meta.testing
@@ -17,8 +18,6 @@ from auth0_meta.cli.commands import COMMANDS
 from auth0_meta.emulator import LocalTenant
 
 assert web_adapters.settings.configured
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 USER = {
     "user_id": "auth0|123",
     "user_metadata": {"prefs": {"lang": "en", "old": 1, "mail": True}},
@@ -28,13 +27,6 @@ USER = {
         "legacy": 1,
     },
 }
-
-
-def blocks(page: Path) -> list[tuple[int, str]]:
-    """Return (line number, source) of every fenced Python block of a page."""
-    text = page.read_text(encoding="utf-8")
-    found = re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [(text.count("\n", 0, match.start(1)), match[1]) for match in found]
 
 
 def commands(command: Command, name: str) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 from urllib.parse import urlsplit
 
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from auth0_meta.emulator.serving.tls import Authority
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_C = TypeVar("_C")
+_R = TypeVar("_R")
+_P = ParamSpec("_P")
 _NAME = re.compile(r"([a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 _TOKEN = re.compile(r"[!-~]{16,1000}")
 # The port in the URL of a tenant without a socket; nothing listens there.
@@ -242,7 +245,13 @@ class LocalTenant(InProcessTenant):
             block.push(self)
             yield
 
-    def __call__(self, function: _F) -> _F:
+    @overload
+    def __call__(self, function: type[_C], /) -> type[_C]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[LocalTenant, _P], _R], /) -> Callable[_P, _R]: ...
+    @overload
+    def __call__(self, function: _F, /) -> _F: ...
+    def __call__(self, function: Any, /) -> Any:
         """Decorate a function, sync, async or a generator: each call starts this tenant and resets it.
 
         A parameter named `tenant` receives this tenant.  On a class, each method whose name begins with
@@ -256,8 +265,7 @@ class LocalTenant(InProcessTenant):
         >>> names()
         ['auth0|1']
         """
-        made: _F = decorated(function, self, self._anew)
-        return made
+        return decorated(function, self, self._anew)
 
     def start(self) -> Self:
         """Bind and serve, unless it is serving already or has `serve=False`; returns this tenant."""

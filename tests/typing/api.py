@@ -84,10 +84,10 @@ def views(client: ManagementClient) -> None:
     assert_type(client.with_options(), ManagementClient)
     client.with_options(max_wait=None, timeout=(3.05, 30), headers={"X-Correlation-ID": "1"}, on_request=None)
     client.with_options(max_wait="client", timeout=5, on_request=requests).with_options(max_wait=0)
-    client.with_options(max_wiat=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    client.with_options(timeout=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    client.with_options(headers={"X-A": 1})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
-    client.with_options(on_request=lambda: None)  # type: ignore[arg-type, misc]  # pyright: ignore[reportArgumentType]
+    client.with_options(max_wiat=1)  # type: ignore[call-arg]
+    client.with_options(timeout=None)  # type: ignore[arg-type]
+    client.with_options(headers={"X-A": 1})  # type: ignore[dict-item]
+    client.with_options(on_request=lambda: None)  # type: ignore[arg-type, misc]
 
 
 def errors(error: auth0_meta.RateLimitError) -> None:
