@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any
 from auth0_meta._version import __version__
 
 if TYPE_CHECKING:
+    from auth0_meta.aio.batch import AsyncMetadataBatch
+    from auth0_meta.aio.client import AsyncManagementClient
+    from auth0_meta.aio.jobs import AsyncJobs
+    from auth0_meta.aio.users import AsyncUsers
     from auth0_meta.changes.change import Change
     from auth0_meta.changes.jsonvalue import JSONObject, JSONValue, KeyPath
     from auth0_meta.changes.views import MetadataDict
-    from auth0_meta.client import ClientSettings, ManagementClient
+    from auth0_meta.client import ManagementClient
     from auth0_meta.clock import Clock
+    from auth0_meta.connection import ClientSettings
     from auth0_meta.doctor import Check
     from auth0_meta.endpoints.jobs import Jobs
     from auth0_meta.endpoints.users import Users
@@ -77,10 +82,15 @@ if TYPE_CHECKING:
     from auth0_meta.transactions.unit import State
 
 _HOMES = {
+    "aio.batch": ("AsyncMetadataBatch",),
+    "aio.client": ("AsyncManagementClient",),
+    "aio.jobs": ("AsyncJobs",),
+    "aio.users": ("AsyncUsers",),
     "changes.change": ("Change",),
     "changes.jsonvalue": ("JSONObject", "JSONValue", "KeyPath"),
     "changes.views": ("MetadataDict",),
-    "client": ("ClientSettings", "ManagementClient"),
+    "client": ("ManagementClient",),
+    "connection": ("ClientSettings",),
     "clock": ("Clock",),
     "doctor": ("Check",),
     "endpoints.jobs": ("Jobs",),
@@ -116,7 +126,11 @@ __all__ = [
     "AlreadyExistsError",
     "AmbiguousUserError",
     "ApiError",
+    "AsyncJobs",
+    "AsyncManagementClient",
+    "AsyncMetadataBatch",
     "AsyncMetadataTransaction",
+    "AsyncUsers",
     "Auth0MetaError",
     "AuthError",
     "BadRequestError",

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from auth0_meta.arguments import whole
-from auth0_meta.auth.advice import advice_for
-from auth0_meta.auth.credentials import audience_of, from_environment, token_source
-from auth0_meta.auth.tokens import TokenSource
+from auth0_meta.auth.credentials import from_environment
 from auth0_meta.changes.jsonvalue import JSONValue
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
+from auth0_meta.connection import ClientSettings, connect
+from auth0_meta.endpoints import any_endpoint
 from auth0_meta.endpoints.jobs import Jobs
 from auth0_meta.endpoints.users import Users
-from auth0_meta.errors import ConfigError, InputError
-from auth0_meta.http.budget import MaxWait, OnRequest, Timeout, check_timeout, check_wait
-from auth0_meta.http.channel import REPEATABLE, Channel, check_callable
-from auth0_meta.http.headers import check_custom_domain, check_headers
-from auth0_meta.http.reports import Reports
-from auth0_meta.http.request import Endpoint, encode_query
-from auth0_meta.http.sender import Parts, Sender
-from auth0_meta.http.token_endpoint import exchange
-from auth0_meta.http.transport import Transport, base_url
+from auth0_meta.http.budget import MaxWait, OnRequest, Timeout
 from auth0_meta.models import RequestInfo, UserId, Wait
 from auth0_meta.ratelimit.plans import RateLimit
-from auth0_meta.ratelimit.throttle import Throttle
 from auth0_meta.redact import discreet
 from auth0_meta.transactions.options import TransactionOptions, TransactionSettings
 from auth0_meta.transactions.transaction import MetadataTransaction
@@ -36,36 +24,11 @@ from auth0_meta.transactions.transaction import MetadataTransaction
 if TYPE_CHECKING:
     from requests.adapters import BaseAdapter
 
+    from auth0_meta.aio.client import AsyncManagementClient
     from auth0_meta.doctor import Check
     from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
 
 _T = TypeVar("_T")
-
-
-class ClientSettings(TypedDict, total=False):
-    """The keyword arguments of `ManagementClient`, which explains each of them, for functions that pass them on."""
-
-    client_id: str | None
-    client_secret: str | None
-    token: str | Callable[[], str] | None
-    private_key: str | bytes | None
-    key_id: str | None
-    algorithm: str
-    audience: str | None
-    custom_domain: str | None
-    max_wait: float | None
-    failure_wait: float | None
-    timeout: float | tuple[float, float]
-    rate_limit: RateLimit | str | None
-    on_wait: Callable[[Wait], object] | None
-    on_request: Callable[[RequestInfo], object] | None
-    pool_size: int
-    adapter: BaseAdapter | None
-    clock: Clock
-    random: Random | None
-
-
-_METHODS = (*REPEATABLE, "POST", "PATCH")
 
 
 @discreet
@@ -118,44 +81,29 @@ class ManagementClient:
         clock: Clock = SYSTEM_CLOCK,
         random: Random | None = None,
     ) -> None:
-        whole("pool_size", pool_size, error=ConfigError)
-        seconds = check_timeout(timeout)
-        self._base = base_url(domain)
-        self._audience = audience_of(self._base, audience)
-        jitter = random or Random()
-        parts = Parts(
-            Transport(self._base, timeout=seconds, pool_size=pool_size, adapter=adapter),
-            Throttle(clock=clock, random=jitter, rate_limit=rate_limit),
-            clock,
-            jitter,
-            advice_for(token=bool(token), private_key=bool(private_key), audience=bool(audience)),
-            Reports(clock),
-            check_custom_domain(custom_domain),
-        )
-        self._kind, tokens = token_source(
-            partial(exchange, Sender(parts, TokenSource())),
-            clock=clock,
-            issuer=f"{self._base}/",
-            audience=self._audience,
+        self._connection = connect(
+            domain,
             client_id=client_id,
             client_secret=client_secret,
             token=token,
             private_key=private_key,
             key_id=key_id,
             algorithm=algorithm,
-        )
-        self._channel = Channel(
-            parts,
-            tokens,
-            max_wait=check_wait("max_wait", max_wait),
-            failure_wait=check_wait("failure_wait", failure_wait),
-            timeout=seconds,
-            on_wait=check_callable("on_wait", on_wait),
-            on_request=check_callable("on_request", on_request),
+            audience=audience,
+            custom_domain=custom_domain,
+            max_wait=max_wait,
+            failure_wait=failure_wait,
+            timeout=timeout,
+            rate_limit=rate_limit,
+            on_wait=on_wait,
+            on_request=on_request,
             pool_size=pool_size,
-            reseed=random is None,
+            adapter=adapter,
+            clock=clock,
+            random=random,
         )
-        """The channel that everything is sent through, for code that builds on this package."""
+        self._channel = self._connection.channel
+        self._aio: AsyncManagementClient | None = None
         self._is_view = False
         self.users = Users(self)
         """The users endpoints."""
@@ -173,7 +121,7 @@ class ManagementClient:
         return cls(host, **found)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._base}, {self._kind}>"
+        return f"<{type(self).__name__} {self._connection!r}>"
 
     def __enter__(self) -> Self:
         return self
@@ -218,13 +166,31 @@ class ManagementClient:
             max_wait=max_wait, timeout=timeout, headers=headers, on_request=on_request
         )
         view.users, view.jobs = Users(view), Jobs(view)
-        view._is_view = True
+        view._is_view, view._aio = True, None
         return view
+
+    @property
+    def aio(self) -> AsyncManagementClient:
+        """Return this client for asyncio: the same connections, tokens, rate limit and worker threads.
+
+        It is the same object each time, and ends with this client; closing either closes both.
+
+        >>> async def name_of(client, user_id):
+        ...     return (await client.aio.users.get(user_id)).name
+        >>> import asyncio
+        >>> asyncio.run(name_of(tenant.client(), user.user_id)) == user.name
+        True
+        """
+        from auth0_meta.aio.client import AsyncManagementClient  # noqa: PLC0415  # it loads asyncio
+
+        if self._aio is None:
+            self._aio = AsyncManagementClient._of(self._connection, self._channel, is_view=self._is_view)
+        return self._aio
 
     @property
     def audience(self) -> str:
         """Return the audience that tokens are requested for."""
-        return self._audience
+        return self._connection.audience
 
     def request(
         self,
@@ -256,31 +222,16 @@ class ManagementClient:
         >>> client.request("GET", "users/{}/roles", user)
         []
         """
-        verb = method.upper() if isinstance(method, str) else ""
-        if verb not in _METHODS:
-            msg = f"method must be one of {', '.join(_METHODS)}, not {method!r} (nothing was sent)"
-            raise InputError(msg)
-        endpoint = Endpoint.of(path, values)
-        target = endpoint.path
-        more = check_headers(headers)
-        if params:
-            given = {
-                k: str(v).lower() if isinstance(v, bool) else v for k, v in params.items() if v is not None
-            }
-            target += ("&" if "?" in target else "?") + encode_query(given)
-        # Whether the query is given or written into the path, errors are cleaned of what it asks for.
-        sent = (params, dict(parse_qsl(target.partition("?")[2])))
-        return self._channel.call(
-            verb,
-            target,
+        return any_endpoint.request(
+            self._channel,
+            method,
+            path,
+            values,
             json=json,
-            sent=sent,
-            user_id=endpoint.user_id,
-            shown=endpoint.shown,
-            template=endpoint.template,
+            params=params,
+            headers=headers,
             repeat=repeat,
             max_wait=max_wait,
-            headers=more,
         )
 
     # Units of work ----------------------------------------------------------------------------------
@@ -335,4 +286,4 @@ class ManagementClient:
         """
         from auth0_meta import doctor  # noqa: PLC0415  # few programs call this
 
-        return doctor.check(self._channel, audience=self._audience)
+        return doctor.check(self._channel, audience=self._connection.audience)

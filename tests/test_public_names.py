@@ -11,7 +11,7 @@ from auth0_meta import errors
 
 EXPORTED = {
     "auth0_meta": """
-        AsyncMetadataTransaction BatchOutcome BatchResult BatchResults Change Check ClientSettings Clock CommitResult
+        AsyncJobs AsyncManagementClient AsyncMetadataBatch AsyncMetadataTransaction AsyncUsers BatchOutcome BatchResult BatchResults Change Check ClientSettings Clock CommitResult
         JSONObject JSONValue Job Jobs KeyPath Lock ManagementClient MaxWait MetadataBag MetadataBatch MetadataDict
         MetadataTransaction Outcome Oversize Page Progress RateLimit RequestInfo Savepoint State TransactionSettings User UserId
         Users Wait

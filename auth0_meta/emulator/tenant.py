@@ -32,7 +32,8 @@ from auth0_meta.emulator.state.users import Store, UserStore
 from auth0_meta.errors import ConfigError, StateError
 
 if TYPE_CHECKING:
-    from auth0_meta.client import ClientSettings, ManagementClient
+    from auth0_meta.client import ManagementClient
+    from auth0_meta.connection import ClientSettings
     from auth0_meta.emulator.serving.requests_adapter import TenantAdapter
     from auth0_meta.emulator.serving.tls import Authority
 

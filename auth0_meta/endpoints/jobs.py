@@ -9,6 +9,7 @@ from typing import IO, Any, cast
 from urllib.parse import quote, urlsplit
 
 from auth0_meta.changes.jsonvalue import JSONObject
+from auth0_meta.clock import Clock
 from auth0_meta.errors import ApiError, InputError, JobError, TransportError
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.http.expected import believed, job_errors, new_job, the_job
@@ -20,7 +21,7 @@ from auth0_meta.redact import discreet, printable
 
 _IMPORTS = "jobs/users-imports"
 _MAX_IMPORT = 500_000
-_MAX_DOWNLOAD = 16 * 1024**3
+MAX_DOWNLOAD = 16 * 1024**3
 _FIRST_POLL, _SLOWEST_POLL, _POLL_GROWTH = 1.0, 15.0, 1.5
 _LINK_TRIES = 5
 _ENDED = ("completed", "failed")
@@ -141,25 +142,12 @@ class Jobs:
         `timeout`: seconds (Auth0 ends an import after two hours; None: no limit).  `on_progress` is called with
         the job after each reading.  Raises `JobError` if it failed or is not done in time.
         """
-        clock, pause = self._channel.clock, _FIRST_POLL
-        started = clock.monotonic()
-        job_id = job if isinstance(job, str) else job.id
-        while True:
-            found = self.get(job_id)
-            if on_progress is not None:
-                on_progress(found)
-            if found.status == "failed":
-                raise _job_error(_failure(found), job_id=job_id, job=found)
-            if found.status in _ENDED:
-                return found
-            spent = clock.monotonic() - started
-            if timeout is not None and spent + pause > timeout:
-                msg = f"job {job_id} is {found.status} after {spent:.0f} s: the job continues, so call wait again"
-                raise _job_error(msg, job_id=job_id, job=found)
-            clock.sleep(pause)
-            pause = min(pause * _POLL_GROWTH, _SLOWEST_POLL)
+        polling = Polling(self._channel.clock, job, timeout, on_progress)
+        while (pause := polling.look(self.get(polling.job_id))) is not None:
+            self._channel.pause(pause)
+        return polling.job
 
-    def download(self, job: Job | str, to: IO[bytes], /, *, max_bytes: int = _MAX_DOWNLOAD) -> int:
+    def download(self, job: Job | str, to: IO[bytes], /, *, max_bytes: int = MAX_DOWNLOAD) -> int:
         """Write a finished export's file to `to`, gzipped as Auth0 made it, and return the number of bytes.
 
         `to` must be seekable.  The link is read from the job, because each is valid for only 60 s; an interrupted
@@ -177,7 +165,7 @@ class Jobs:
             except (TransportError, ApiError):
                 if not left:
                     raise
-                self._channel.clock.sleep(_FIRST_POLL * (_LINK_TRIES - left))
+                self._channel.pause(_FIRST_POLL * (_LINK_TRIES - left))
         raise AssertionError  # pragma: no cover  # the loop returns or raises
 
     def _link(self, job_id: str) -> str:
@@ -207,7 +195,44 @@ class Jobs:
                         f"the file of job {job_id} is larger than max_bytes={most}", job_id=job_id
                     )
                 to.write(block)
+                self._channel.pause(0.0)  # raises if the task that awaits this was cancelled
         return size
+
+
+class Polling:
+    """Decide, after each reading of a job, whether it has ended and how long to wait before the next one."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        job: Job | str,
+        timeout: float | None,
+        on_progress: Callable[[Job], object] | None,
+    ) -> None:
+        self._clock = clock
+        self._timeout = timeout
+        self._on_progress = on_progress
+        self._started = clock.monotonic()
+        self._pause = _FIRST_POLL
+        self.job_id = job if isinstance(job, str) else job.id
+        self.job: Job
+        """The job as it was read last."""
+
+    def look(self, found: Job) -> float | None:
+        """Return the seconds until the next reading, None if the job is done; raise `JobError` if it failed or is late."""
+        self.job, job_id = found, self.job_id
+        if self._on_progress is not None:
+            self._on_progress(found)
+        if found.status == "failed":
+            raise _job_error(_failure(found), job_id=job_id, job=found)
+        if found.status in _ENDED:
+            return None
+        pause, spent = self._pause, self._clock.monotonic() - self._started
+        if self._timeout is not None and spent + pause > self._timeout:
+            msg = f"job {job_id} is {found.status} after {spent:.0f} s: the job continues, so call wait again"
+            raise _job_error(msg, job_id=job_id, job=found)
+        self._pause = min(pause * _POLL_GROWTH, _SLOWEST_POLL)
+        return pause
 
 
 def _id(job_id: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Unpack
 
 from auth0_meta.arguments import whole
-from auth0_meta.changes.jsonvalue import BAGS, Bag, JSONObject
+from auth0_meta.changes.jsonvalue import BAGS, JSONObject
 from auth0_meta.errors import AmbiguousUserError, InputError, NotFoundError, PagingError, TransportError
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import Channel, HasChannel
@@ -22,6 +22,7 @@ from auth0_meta.http.expected import (
 from auth0_meta.http.request import USER, Request, Target, encode_query
 from auth0_meta.models import CommitResult, Page, User, UserId
 from auth0_meta.redact import count, discreet, printable
+from auth0_meta.transactions.bag import Scope
 from auth0_meta.transactions.options import PathValues, TransactionOptions, TransactionSettings
 from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import Unit
@@ -117,25 +118,8 @@ class Users:
         <CommitResult updated: 2 requests, 1 attempt, 0.00 s waited, document user_metadata(prefs 13 B), app_metadata(plan 5 B)>
         """
         tx = MetadataTransaction._of(Unit(self._channel, whom, TransactionOptions(**settings)))
-        given: tuple[tuple[Bag, str, PathValues | None], ...] = (
-            ("user_metadata", "user", user),
-            ("app_metadata", "app", app),
-        )
-        if user is None and app is None:
-            msg = (
-                f"set_metadata for {tx.user_id} needs user= or app=, values by their paths (nothing was sent)"
-            )
-            raise InputError(msg)
         with tx:
-            for bag, name, values in given:
-                if not isinstance(values, Mapping | None) or isinstance(values, User):
-                    msg = (
-                        f"{name}= for {tx.user_id} takes values by their paths, such as {{'billing.plan': 'pro'}}, "
-                        f"not {type(values).__name__} (nothing was sent)"
-                    )
-                    raise InputError(msg)
-                for path, value in (values or {}).items():
-                    getattr(tx, bag).set(path, value)
+            stage_paths(tx, user=user, app=app)
         return tx.result
 
     def by_email(self, email: str, /) -> tuple[User, ...]:
@@ -236,39 +220,74 @@ class Users:
         first 1000, so that no user is left out silently.  Invalid arguments raise `InputError` at once.  The
         arguments are as in `page`.
         """
+        return self._search(Paging(q, sort, fields, per_page, limit))
+
+    @discreet
+    def _search(self, paging: Paging) -> Iterator[User]:
+        while (number := paging.next) is not None:
+            yield from paging.take(self.page(**paging.query, page=number))
+
+
+class Paging:
+    """Decide which page of a search to read next, and what to yield of it; a total decides when to stop, if there is one.
+
+    Raises `InputError` for invalid arguments.
+    """
+
+    def __init__(
+        self, q: str | None, sort: str | None, fields: Iterable[str] | None, per_page: int, limit: int | None
+    ) -> None:
         if limit is not None:
             whole("limit", limit, least=0)
         whole("per_page", per_page, most=_MAX_PER_PAGE)
         names = fields if fields is None or isinstance(fields, str) else list(fields)
         _limited(names)  # refuses invalid ones now
-        return self._search(q, sort, names, per_page, limit)
+        self.query: dict[str, Any] = {"q": q, "sort": sort, "fields": names, "per_page": per_page}
+        """The arguments for `page`, but for its number."""
+        self._per_page = per_page
+        self._left = limit
+        self._number = 0
+        self._ended = False
+        self._before: Page | None = None
 
-    @discreet
-    def _search(
-        self, q: str | None, sort: str | None, names: Iterable[str] | None, per_page: int, limit: int | None
-    ) -> Iterator[User]:
-        """Yield page by page.  If the response has a total, that decides when to stop, not the length of a page."""
-        number = yielded = 0
-        before: Page | None = None
-        while limit is None or yielded < limit:
-            if (number + 1) * per_page > _MAX_RESULTS:
-                raise _too_many()
-            page = self.page(q=q, sort=sort, fields=names, page=number, per_page=per_page)
-            if before is not None and (
-                page.limit != before.limit or (page.users and page.users == before.users)
-            ):
-                msg = f"GET users got a page {number} that does not follow the one before it: {MISTAKEN}"
-                raise TransportError(msg)
-            before = page
-            for user in page.users:
-                if limit is not None and yielded >= limit:
-                    return
-                yielded += 1
-                yield user
-            number += 1
-            done = page.start + len(page.users)
-            if not page.users or (len(page.users) < per_page if page.total is None else done >= page.total):
-                return
+    @property
+    def next(self) -> int | None:
+        """Return the number of the page to read, None at the end; raise `PagingError` past the 1000th result."""
+        if self._ended or self._left == 0:
+            return None
+        if (self._number + 1) * self._per_page > _MAX_RESULTS:
+            raise _too_many()
+        return self._number
+
+    def take(self, page: Page) -> tuple[User, ...]:
+        """Return the users to yield of the page that was read; raise `TransportError` unless it follows the last one."""
+        before, self._before = self._before, page
+        if before is not None and (page.limit != before.limit or (page.users and page.users == before.users)):
+            msg = f"GET users got a page {self._number} that does not follow the one before it: {MISTAKEN}"
+            raise TransportError(msg)
+        self._number += 1
+        done, size = page.start + len(page.users), len(page.users)
+        self._ended = not size or (size < self._per_page if page.total is None else done >= page.total)
+        users = page.users if self._left is None else page.users[: self._left]
+        if self._left is not None:
+            self._left -= len(users)
+        return users
+
+
+def stage_paths(tx: Scope, *, user: PathValues | None, app: PathValues | None) -> None:
+    """Stage what `set_metadata` was given; raise `InputError` for what is not values by their paths."""
+    if user is None and app is None:
+        msg = f"set_metadata for {tx.user_id} needs user= or app=, values by their paths (nothing was sent)"
+        raise InputError(msg)
+    for bag, name, values in ((tx.user_metadata, "user", user), (tx.app_metadata, "app", app)):
+        if not isinstance(values, Mapping | None) or isinstance(values, User):
+            msg = (
+                f"{name}= for {tx.user_id} takes values by their paths, such as {{'billing.plan': 'pro'}}, "
+                f"not {type(values).__name__} (nothing was sent)"
+            )
+            raise InputError(msg)
+        for path, value in (values or {}).items():
+            bag.set(path, value)
 
 
 def users_with_email(channel: Channel, email: str, budget: WaitBudget) -> list[dict[str, Any]]:

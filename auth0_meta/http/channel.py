@@ -10,6 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 from auth0_meta.auth.tokens import TokenSource
+from auth0_meta.clock import CANCEL_POLL, Cancelled
 from auth0_meta.errors import ConfigError, MetadataError, StateError, TransportError
 from auth0_meta.forks import renew_after_fork
 from auth0_meta.http.budget import (
@@ -313,6 +314,20 @@ class Channel(Sender):
         expected = the_object(target, document)
         found: dict[str, Any] = believed(response, request, expected, user_id=budget.user_id)
         return found
+
+    def pause(self, seconds: float) -> None:
+        """Sleep between two requests; raise `Cancelled` once the asyncio task that this is done for is cancelled."""
+        errand = at_work.errand
+        if errand is None:
+            if seconds:
+                self.clock.sleep(seconds)
+            return
+        while not errand.cancelled.is_set():
+            if seconds <= 0:
+                return
+            self.clock.sleep(min(seconds, CANCEL_POLL))
+            seconds -= CANCEL_POLL
+        raise Cancelled
 
     # Lifecycle ----------------------------------------------------------------------------------------
 

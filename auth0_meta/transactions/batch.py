@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
@@ -144,23 +145,39 @@ class MetadataBatch:
         `InputError` for a malformed user id, `StateError` outside the block and in a callback, and whatever broke the
         batch.
         """
+        while (tx := self._user_at_once(user, base=base)) is None:
+            self._wait_for_room()
+        return tx
+
+    def _user_at_once(
+        self, user: UserId, *, base: User | Mapping[str, Any] | None
+    ) -> BatchTransaction | None:
+        """Do the work of `user`; return None while there is no room."""
         if not self._entered or self._left or self._reporter == threading.get_ident():
             raise StateError("stage users inside the batch's with block, and not in its callbacks")
         if os.getpid() != self._pid:
             raise StateError(OF_THE_PARENT)
         user_id = id_of(user)
-        while True:
-            with self._lock:
-                if self._broken is not None:
-                    raise self._broken
-                known = self._open.get(user_id) if isinstance(user_id, str) else None
-                if known is not None:
-                    self._open.move_to_end(user_id)  # the latest `window` users are never taken
-                    return known
-                if len(self._open) + self._parked < self._window + _AHEAD:
-                    return self._add(user_id, base)
-                self._waiting += 1
-            self._pause()
+        with self._lock:
+            if self._broken is not None:
+                raise self._broken
+            known = self._open.get(user_id) if isinstance(user_id, str) else None
+            if known is not None:
+                self._open.move_to_end(user_id)  # the latest `window` users are never taken
+                return known
+            return self._add(user_id, base) if self._has_room else None
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._open) + self._parked < self._window + _AHEAD
+
+    def _wait_for_room(self) -> None:
+        """Wait until staging may go on, or the batch is broken."""
+        with self._lock:
+            if self._has_room or self._broken is not None:
+                return
+            self._waiting += 1
+        self._pause()
 
     def _pause(self) -> None:
         """Wait for a token."""
@@ -201,7 +218,9 @@ class MetadataBatch:
 
     def _hire(self) -> bool:
         """Start a worker; return False if the machine has no thread left and others can do the work."""
-        worker = threading.Thread(target=self._run, name="auth0-meta-batch", daemon=True)
+        # Callbacks see the context variables of whoever stages.
+        work = copy_context().run
+        worker = threading.Thread(target=work, args=(self._run,), name="auth0-meta-batch", daemon=True)
         self._workers.append(worker)  # before an interrupt can come in between
         try:
             worker.start()

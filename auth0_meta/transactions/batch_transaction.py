@@ -52,6 +52,9 @@ class BatchTransaction(MetadataTransaction):
 
     def load(self) -> None:
         """Read the user now, unless that is done: `GET /users/{id}`, scope `read:users`."""
+        if self._unit.awaited:
+            msg = f"loading {self.user_id} would block the event loop: {self._unit.instead_of_blocking} (nothing was sent)"
+            raise StateError(msg)
         self._unless_it_ends(super().load)
 
     def _read(self, bag: Bag, path: Path, /) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Self, TypedDict, get_args
 from auth0_meta.changes.jsonvalue import JSONValue, Path
 from auth0_meta.errors import InputError
 from auth0_meta.http.budget import MaxWait
-from auth0_meta.models import User
+from auth0_meta.models import BatchResult, Progress, User
 
 Lock = AbstractContextManager[Any] | Callable[[], AbstractContextManager[Any]]
 """A context manager, or a function that makes one for each time that the lock is taken."""
@@ -32,6 +32,20 @@ class TransactionSettings(TypedDict, total=False):
     join: bool
     max_wait: MaxWait
     oversize: Oversize
+
+
+class BatchSettings(TypedDict, total=False):
+    """The keyword arguments of `MetadataBatch`, which explains each of them."""
+
+    share: float
+    concurrency: int | None
+    on_error: Literal["raise", "collect"]
+    on_result: Callable[[BatchResult], object] | None
+    on_progress: Callable[[Progress], object] | None
+    window: int
+    max_wait: MaxWait
+    oversize: Oversize
+    keep: int
 
 
 class TransactionOptions(NamedTuple):

@@ -108,6 +108,7 @@ class Unit:
         self._commit: Commit | None = None
         self.awaited = False
         """Whether an asyncio task uses it: then a read would block the event loop and is refused."""
+        self.instead_of_blocking = "`await tx.load()` first, on the asyncio transaction"
         self.reads: dict[tuple[Bag, Path], Any] = {}
         """What was read of the stored user; conflicts are judged by it."""
         self._base: Mapping[str, Any] | None = None
@@ -182,8 +183,8 @@ class Unit:
         if self._known(bag) is None:
             if self.awaited or not may_block:
                 msg = (
-                    f"reading {bag} of {self.user_id} needs the stored user: `await tx.load()` first, "
-                    "on the asyncio transaction (nothing was sent)"
+                    f"reading {bag} of {self.user_id} needs the stored user: {self.instead_of_blocking} "
+                    "(nothing was sent)"
                 )
                 raise StateError(msg)
             self._load()

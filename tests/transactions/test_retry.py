@@ -178,6 +178,6 @@ class _Awaited:
 def test_an_asynchronous_function_is_refused(fn: Any) -> None:
     """A function whose result would have to be awaited is refused, and nothing is sent."""
     local = Local({"n": 1})
-    with pytest.raises(InputError, match="atransaction"):
+    with pytest.raises(InputError, match=r"client\.aio\.run_transaction"):
         local.client.run_transaction(UID, fn)
     assert local.sent == []
