@@ -200,6 +200,10 @@ class Throttle:
             return Snapshot(None, None, None)
         return Snapshot(lane.bucket.limit, lane.bucket.remaining, lane.bucket.per_second)
 
+    def server_time(self) -> float | None:
+        """Return the earliest time that the server's clock may show now, None before the first `Date`."""
+        return self._server.shows(self._clock.monotonic())
+
     # ---- interrupts
 
     def interrupted(self) -> bool:

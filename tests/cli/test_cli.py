@@ -19,6 +19,8 @@ from typing import Any
 
 import click
 import pytest
+from jose import jwt as jose_jwt
+from rich.console import Console
 from test_docs import USER as DOCUMENTED
 
 from auth0_meta import __version__
@@ -530,7 +532,7 @@ def test_doctor_passes_good_settings(
 ) -> None:
     """Every check is ok and nothing is written; no rate limit leaves a check open, and so does any token that is accepted."""
     assert main(["doctor"]) == 0
-    assert capsys.readouterr().out.endswith("\n5 passed, 2 inconclusive.\n")
+    assert capsys.readouterr().out.endswith("\n5 passed, 2 could not be determined.\n")
     with LocalTenant(rate_limit="enterprise", strict=True) as limited, monkeypatch.context() as patch:
         for name, value in limited.env.items():
             patch.setenv(name, value)
@@ -549,11 +551,31 @@ def test_doctor_does_not_count_open_checks_as_passed(
 ) -> None:
     """An opaque token leaves two checks open; they are counted separately, with or without a failure."""
     assert main(["doctor", "--token", "opaque"]) == 0
-    assert re.search(r"\n\d passed, \d inconclusive\.\n$", capsys.readouterr().out)
+    assert re.search(r"\n\d passed, \d could not be determined\.\n$", capsys.readouterr().out)
     tenant.fail(method="GET", status=500, times=None)
     monkeypatch.setattr("auth0_meta.doctor._BUDGET", 0.0)
     assert main(["doctor", "--token", "opaque"]) == 4
-    assert re.search(r"\n1 of 4 checks failed, 2 inconclusive\.\n$", capsys.readouterr().out)
+    assert re.search(r"\n1 of 4 checks failed, 2 could not be determined\.\n$", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_doctor_fits_a_terminal(
+    width: int, tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its lines are wrapped beside the names of the checks; in a pipe each text is one line."""
+    expired = jose_jwt.encode({"exp": 1}, "secret", algorithm="HS256")
+    assert main(["doctor", "--token", expired]) == 4
+    piped = capsys.readouterr().out
+    monkeypatch.setattr(
+        "auth0_meta.cli.doctor.console",
+        lambda: Console(width=width, force_terminal=True, no_color=True, highlight=False),
+    )
+    assert main(["doctor", "--token", expired]) == 4
+    lines = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) > len(piped.splitlines())
+    assert " ".join(" ".join(lines).split()) == " ".join(piped.split())
+    assert re.search(r"given, \d+ characters, ended \d+ days ago", piped)
 
 
 def test_doctor_names_a_missing_scope(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:
@@ -561,7 +583,7 @@ def test_doctor_names_a_missing_scope(tenant: LocalTenant, capsys: pytest.Captur
     assert main(["doctor", "--token", tenant.token(scopes=["read:users"])]) == 4
     out = capsys.readouterr().out
     assert re.search(r"FAIL +scopes +missing: update:users\n +Grant", out)
-    assert re.search(r"1 of \d checks failed, 2 inconclusive\.\n$", out)
+    assert re.search(r"1 of \d checks failed, 2 could not be determined\.\n$", out)
 
 
 def test_doctor_names_refused_credentials(tenant: LocalTenant, capsys: pytest.CaptureFixture[str]) -> None:

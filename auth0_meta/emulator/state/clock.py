@@ -40,6 +40,11 @@ class TenantClock:
         """Return whether time stands still."""
         return self._frozen is not None
 
+    @property
+    def ahead(self) -> float:
+        """Return by how many seconds it is ahead of the clock that it follows; negative if it is behind."""
+        return self.time() - self._base.time()
+
     def time(self) -> float:
         """Return seconds since the epoch."""
         frozen = self._frozen
