@@ -24,7 +24,6 @@ from auth0_meta.errors import Auth0MetaError
 from auth0_meta.redact import printable
 
 _ESCAPED = "auth0_meta_escaped"
-_HELP = "help"
 _MOST_MEANT = 3
 
 
@@ -44,16 +43,6 @@ class _Root(Group):
     def lines(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
         """Yield each command's name and line, without loading the commands."""
         yield from COMMANDS.items()
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; `help COMMAND` is another way to write `COMMAND --help`."""
-        if args[0] == _HELP:
-            args = [*args[1:], "--help"]
-            if len(args) == 1:
-                return self.name, click.Command(self.name, callback=lambda: click.echo(ctx.get_help())), []
-        return super().resolve_command(ctx, args)
 
     def meant(self, ctx: click.Context, name: str) -> list[str]:
         """Return the commands that a name may stand for, also those inside the groups."""

@@ -28,4 +28,6 @@ def completion(*, shell: str) -> None:
     script = get_completion_class(shell)
     assert script is not None  # noqa: S101  # click has these three
     program = click.get_current_context().find_root()
-    click.echo(script(program.command, {}, "auth0-meta", _VARIABLE).source())
+    source = script(program.command, {}, "auth0-meta", _VARIABLE).source()
+    # The script for fish takes a comma in a line of help for the end of that line.
+    click.echo(source.replace('(string split "," ', '(string split --max 1 "," '))

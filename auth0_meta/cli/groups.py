@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 JSON = "--json"
+_HELP = "help"
 _WHOLE_SENTENCE = 1000
 # What other programs call it.
 _MEANT = {
@@ -170,7 +171,14 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the words name, or say which one was probably meant."""
+        """Find the command that the words name, or say which one was probably meant.
+
+        `help COMMAND` is another way to write `COMMAND --help`.
+        """
+        if args[0] == _HELP:
+            args = [*args[1:], "--help"]
+            if args[0] in (_HELP, "--help"):
+                return _HELP, Command(_HELP, callback=lambda: click.echo(ctx.get_help())), []
         name = args[0]
         unknown = self.get_command(ctx, name) is None
         if unknown and not name.startswith("-") and not ctx.resilient_parsing:

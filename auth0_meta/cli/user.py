@@ -70,9 +70,7 @@ auth0-meta user list --limit 1000 --fields email,logins_count --sort email""",
 @click.option(
     "--fields", metavar="NAME,NAME", help="Read and show only these fields of the profiles, and the id."
 )
-@click.option(
-    "--sort", metavar="NAME[:-1]", help="The field to sort by; with :-1 from the largest value down."
-)
+@click.option("--sort", metavar="[-]NAME", help="The field to sort by; with - from the largest value down.")
 @json_option("Print the profiles as a JSON array.")
 @_redact
 @with_client
@@ -91,8 +89,9 @@ def list_(
     Auth0 searches an index, which shows a change only some seconds later; find and show don't use it. A line has the id, the
     e-mail address and the name, or the fields that you name, separated by tabs in a pipe.
     """
-    names = None if fields is None else [name.strip() for name in fields.split(",")]
-    order = sort if sort is None or ":" in sort else f"{sort}:1"
+    names = None if fields is None else [name for name in map(str.strip, fields.split(",")) if name]
+    down = sort is not None and sort.startswith("-")
+    order = sort if sort is None or ":" in sort else f"{sort.removeprefix('-')}:{-1 if down else 1}"
     # One more than is shown tells whether there are more.
     search = client.users.search(q=query, sort=order, fields=names, limit=min(limit + 1, _MOST))
     found = list(itertools.islice(search, limit + 1))

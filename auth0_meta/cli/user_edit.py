@@ -19,6 +19,7 @@ from auth0_meta.redact import count, outline, printable, size
 Stage = Callable[[MetadataTransaction], None]
 Path = tuple[str, tuple[str, ...]]
 _SHORTEST_SHOWN = 0.05
+_ITEM = re.compile(r"\[\d*\]$")
 _FORM = "write user_metadata.KEY=TEXT or app_metadata.KEY:=JSON, without spaces around =; KEY may be a path such as a.b"
 _how = options(
     flag("--dry-run", "Show the PATCH that would be sent; write nothing."),
@@ -31,8 +32,8 @@ def _who(_: click.Context, __: click.Parameter, text: str) -> str:
     """Check that a word can be a user id or an e-mail address; an id may contain an address: `samlp|x|ada@example.com`."""
     who = text.strip()
     if "|" not in who and "@" not in who:
-        pipe = "put an id in quotes, because the shell takes an unquoted | for a pipe: 'auth0|123'"
-        raise click.BadParameter(f"{who!r} is neither a user id nor an e-mail address; {pipe}")
+        kinds = f"{who!r} is neither a user id, such as 'auth0|123', nor an e-mail address"
+        raise click.BadParameter(f"{kinds}. Put an id in quotes: the shell takes an unquoted | for a pipe")
     if re.search(r"\s", who):
         raise click.BadParameter("it contains white space, which neither a user id nor an e-mail address has")
     return who
@@ -265,17 +266,10 @@ def parse_path(text: str) -> Path:
     >>> parse_path("user_metadata.prefs.lang")
     ('user_metadata', ('prefs', 'lang'))
     """
-    bag, *path = text.split(".")
-    if bag not in BAGS or not all(path):
-        raise click.UsageError(f"{text.partition('=')[0]!r}: write user_metadata.KEY or app_metadata.KEY")
-    if not path:
-        raise click.UsageError(f"{text} is all of it: name the keys to delete, such as {text}.KEY")
-    if "=" in text:
-        raise click.UsageError(
-            f"{text.partition('=')[0]}: leave out = and what follows; unset takes paths only"
-        )
-    _refuse_spaces(text, path)
-    return bag, tuple(path)
+    target, equals, _ = text.partition("=")
+    if equals:
+        raise click.UsageError(f"{target!r}: leave out = and what follows; unset takes paths only")
+    return _split(target, "write user_metadata.KEY or app_metadata.KEY; KEY may be a path such as a.b")
 
 
 def parse_assignment(text: str) -> tuple[str, tuple[str, ...], Any]:
@@ -290,28 +284,41 @@ def parse_assignment(text: str) -> tuple[str, tuple[str, ...], Any]:
     """
     target, equals, value = text.partition("=")
     typed = target.endswith(":")
-    bag, *path = target.removesuffix(":").split(".")
-    if not equals or bag not in BAGS or not path or not all(path):
-        # Show only the target: what follows "=" may be a secret.
-        lacks = "" if equals else " has no ="
-        raise click.UsageError(f"{target!r}{lacks}: {_FORM}")
-    _refuse_spaces(target.removesuffix(":"), path)
-    return bag, tuple(path), _json(value, f"the value of {target.removesuffix(':')}") if typed else value
+    target = target.removesuffix(":")
+    if not equals:
+        raise click.UsageError(f"{target!r} has no =: {_FORM}")
+    bag, path = _split(target, _FORM)
+    if _ITEM.search(path[-1]):
+        whole = _ITEM.sub("", target)
+        raise click.UsageError(f"{target!r}: an item of a list has no path: set the list, {whole}:=[...]")
+    if typed:
+        value = _json(value, f"the value of {target}", f"; for text, write {target}=...")
+    return bag, path, value
 
 
-def _refuse_spaces(target: str, path: Sequence[str]) -> None:
-    """Refuse keys that begin or end with white space: `theme = dark` would make a key "theme "."""
-    if any(key != key.strip() for key in path):
-        msg = f"{target!r} has white space around a key: write PATH=TEXT without spaces around = and between keys"
-        raise click.UsageError(f"{msg}; a key that really has it can be changed with merge")
+def _split(target: str, form: str) -> Path:
+    """Split a path into the bag and the keys.  Errors show nothing else, because what follows "=" may be a secret."""
+    bag, *path = target.split(".")
+    if bag not in BAGS:
+        raise click.UsageError(f"{target!r} does not begin with user_metadata or app_metadata: {form}")
+    if not path:
+        raise click.UsageError(f"{target!r} is the whole object: {form}")
+    if not all(path):
+        raise click.UsageError(f"{target!r} has an empty key: {form}")
+    if any(key != key.strip() for key in path):  # `theme = dark` would make a key "theme "
+        merge = "a key that really has it can be changed with merge"
+        raise click.UsageError(f"{target!r} has white space around a key, which is refused; {merge}")
+    return bag, tuple(path)
 
 
-def _json(text: str, what: str) -> Any:
+def _json(text: str, what: str, hint: str = "") -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
-        raise click.UsageError(f"{what} is not valid JSON ({where}); strings need double quotes") from None
+        raise click.UsageError(
+            f"{what} is not valid JSON ({where}); strings need double quotes{hint}"
+        ) from None
     except RecursionError:
         raise click.UsageError(f"{what} is nested too deeply") from None
 
@@ -330,7 +337,8 @@ def _text(argument: str) -> str:
 
 def _bags(document: str) -> dict[str, dict[str, Any]]:
     """Parse the argument of `merge`."""
-    bags = _json(_text(document), "the document")
+    named = not document.lstrip().startswith(("{", "[", "@", '"')) and document != "-"
+    bags = _json(_text(document), "the document", f"; to read a file, write @{document}" if named else "")
     if not isinstance(bags, dict) or not bags or set(bags) - set(BAGS):
         msg = 'the document must be an object with user_metadata, app_metadata or both: {"user_metadata": {...}}'
         raise click.UsageError(msg)

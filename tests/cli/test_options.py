@@ -264,6 +264,10 @@ def test_facts_of_an_error_have_its_attributes_names(error: Exception, facts: di
         (["help"], ["--help"]),
         (["help", "user"], ["user", "--help"]),
         (["help", "user", "set"], ["user", "set", "--help"]),
+        (["help", "help"], ["--help"]),
+        (["user", "help"], ["user", "--help"]),
+        (["user", "help", "set"], ["user", "set", "--help"]),
+        (["help", "emulator", "help"], ["emulator", "--help"]),
         (["--json", "help", "doctor"], ["doctor", "--help"]),
     ],
     ids=" ".join,
@@ -363,6 +367,12 @@ def test_shells_get_scripts_that_ask_this_program(shell: str, capsys: Capture) -
     assert main(["completion", shell]) == 0
     assert f"_AUTH0_META_COMPLETE={shell}_complete" in capsys.readouterr().out
     assert any("show" in word for word in completed(shell, "user", incomplete="sh"))
+
+
+def test_fish_shows_whole_lines_of_help(capsys: Capture) -> None:
+    """A comma separates the kind of a word from the word, and is no end of the line behind it."""
+    assert main(["completion", "fish"]) == 0
+    assert '(string split --max 1 "," $completion)' in capsys.readouterr().out
 
 
 def test_commands_and_options_are_completed() -> None:

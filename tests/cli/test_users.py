@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +40,26 @@ def said(capsys: Capture, *words: str) -> tuple[int, Any]:
     """Run a command with --json; return its exit code and what it printed."""
     code = main([*words, "--json"])
     return code, json.loads(capsys.readouterr().out)
+
+
+def test_every_user_command_of_the_documentation_works(
+    people: LocalTenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sections of docs/cli.md about `user`, one command after the other."""
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^## `auth0-meta user \w+`\n(.*?)(?=^## )", page, re.MULTILINE | re.DOTALL)
+    lines = [line for text in sections for line in re.findall(r"^auth0-meta .*$", text, re.MULTILINE)]
+    assert len(lines) == 13
+    monkeypatch.chdir(tmp_path)
+    Path("changes.json").write_text('{"app_metadata": {"billing": {"trial": 1}}}', encoding="utf-8")
+    for line in lines:
+        words = shlex.split(line, comments=True)[1:]
+        if words[-2] == "<":
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(words[-1]).read_bytes())))
+            words = words[:-2]
+        assert main(words) == 0, line
+    assert people.journal.count("PATCH") == 4  # of six commands, two of which find what they write
+    assert "trial" not in people.users[ADA].app_metadata["billing"]
 
 
 # Who is meant ----------------------------------------------------------------------------------------
@@ -96,8 +120,8 @@ def test_an_unknown_address_is_not_found(people: LocalTenant, capsys: Capture) -
     ("who", "message"),
     [
         ("auth0", "quotes"),
-        ("507f1f77bcf86cd799439020", "neither a user id nor an e-mail address"),
-        ("", "neither a user id nor an e-mail address"),
+        ("507f1f77bcf86cd799439020", "neither a user id, such as 'auth0|123', nor an e-mail address"),
+        ("", "neither a user id, such as 'auth0|123', nor an e-mail address"),
         ("auth0|a b", "white space"),
         ("ada @example.com", "white space"),
     ],
@@ -135,6 +159,9 @@ def test_list_prints_a_line_for_each_user(people: LocalTenant, capsys: Capture) 
     assert out.splitlines()[:2] == [f"{SAML}\tada@corp.example\tAda C", f"{ADA}\tada@example.com\tAda"]
     assert len(out.splitlines()) == 4
     assert err == "4 users. The index that is searched shows a change only some seconds later.\n"
+    for down in ("-email", "email:-1"):
+        assert main(["user", "list", f"--sort={down}", "--limit", "1"]) == 0
+        assert "bob@example.com" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("limit", "more"), [(3, True), (4, False), (5, False)])
@@ -263,8 +290,8 @@ def test_a_key_that_is_not_stored_is_named(people: LocalTenant, capsys: Capture)
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("user_metadata", "name the keys to delete"),
-        ("theme", "write user_metadata.KEY"),
+        ("user_metadata", "is the whole object"),
+        ("theme", "does not begin with user_metadata or app_metadata"),
         ("user_metadata.", "write user_metadata.KEY"),
         ("user_metadata.theme=dark", "takes paths only"),
         ("user_metadata. theme", "white space"),
@@ -355,6 +382,30 @@ def test_spaces_around_the_sign_are_refused(
     assert len(people.journal) == 0
     assert main(["user", "set", ADA, "user_metadata.theme= dark"]) == 0
     assert people.users[ADA].user_metadata["theme"] == " dark"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["set", "theme=dark"],
+            "'theme' does not begin with user_metadata or app_metadata: write user_metadata.KEY=TEXT",
+        ),
+        (["set", 'user_metadata:={"a": 1}'], "'user_metadata' is the whole object"),
+        (["set", "user_metadata.tags[0]=x"], "set the list, user_metadata.tags:=[...]"),
+        (["set", "user_metadata.theme:=dark"], "for text, write user_metadata.theme=..."),
+        (["merge", "changes.json"], "to read a file, write @changes.json"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_change_that_was_written_wrongly_is_refused_with_a_way_out(
+    words: list[str], message: str, people: LocalTenant, capsys: Capture
+) -> None:
+    """Before any request."""
+    command, change = words
+    assert main(["user", command, ADA, change]) == 2
+    assert message in capsys.readouterr().err
+    assert len(people.journal) == 0
 
 
 # --json ----------------------------------------------------------------------------------------------
