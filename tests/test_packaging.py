@@ -169,7 +169,7 @@ LOADED = """
     http http.budget http.channel http.connections http.error_responses http.expected http.headers http.network http.plain_http http.request
     http.outages http.sender http.sent_values http.token_endpoint http.transport http.reports
     ratelimit ratelimit.bucket ratelimit.fixed_window ratelimit.headers ratelimit.lanes ratelimit.plans ratelimit.shared_buckets
-    ratelimit.throttle telemetry telemetry.wire_log threads threads.errand
+    ratelimit.throttle telemetry telemetry.log telemetry.wire_log threads threads.errand
     transactions transactions.bag transactions.commit transactions.options transactions.readback transactions.savepoint
     transactions.transaction transactions.unit transactions.write"""
 

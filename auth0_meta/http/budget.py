@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 from auth0_meta.arguments import number
@@ -69,6 +69,10 @@ class WaitBudget:
         self.share = share
         self.requests = self.attempts = self.refusals = self.failures = self.waits = 0
         self.waited = 0.0
+        self.reasons: dict[str, None] = {}
+        """Why it has waited."""
+        self.answered: Mapping[str, str] = {}
+        """The headers of its last response."""
         self.reported = 0.0
         """The part of `waited` that `on_request` knows of."""
         self.objection: BaseException | None = None

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from typing import TypeVar
+from urllib.parse import unquote
 
 from auth0_meta.clock import Clock
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.error_responses import request_id
-from auth0_meta.http.request import Request
+from auth0_meta.http.request import API, Request
 from auth0_meta.http.transport import Response
 from auth0_meta.models import RequestInfo, Wait
-from auth0_meta.ratelimit.throttle import PACING
+from auth0_meta.redact import printable
+from auth0_meta.telemetry import log
 
 _T = TypeVar("_T")
-_log = logging.getLogger("auth0_meta")
 _SAFE = ("GET", "HEAD")
 
 
@@ -50,12 +50,20 @@ class Reports:
         self._waits = _Calls()
         self._requests = _Calls()
 
-    def wait(self, budget: WaitBudget, group: str, method: str, reason: str, seconds: float) -> None:
-        """Report a wait before it begins."""
+    def wait(
+        self,
+        budget: WaitBudget,
+        group: str,
+        method: str,
+        request: Request | None,
+        reason: str,
+        seconds: float,
+    ) -> None:
+        """Report a wait before it begins; without a `request` it is for one about the user of the operation."""
         budget.waits += 1
-        if reason != PACING:
-            _log.warning("waiting %.1f s (%s, %s, attempt %d)", seconds, reason, group, budget.waits)
-        if budget.on_wait is None:
+        budget.reasons[reason] = None
+        logged = log.logs_wait(reason)
+        if budget.on_wait is None and not logged:
             return
         wait = Wait(
             reason=reason,
@@ -66,17 +74,21 @@ class Reports:
             method=method,
             user_id=budget.user_id,
         )
-        self._waits.call(budget.on_wait, wait)
+        if logged:
+            log.log_wait(wait, f"users/{budget.user_id}" if request is None else _shown(request))
+        if budget.on_wait is not None:
+            self._waits.call(budget.on_wait, wait)
 
     def request(
         self, request: Request, budget: WaitBudget, tries: int, response: Response | None = None
     ) -> None:
-        """Report a request that was sent; without a response that was lost.
+        """Report a request; without a response that was lost, or the request was never sent.
 
         What `on_request` raises after a successful write is put off until whoever sent that has noted its result, or
         they would take the write for one that failed.
         """
-        if budget.on_request is None:
+        logged = log.logs_requests()
+        if budget.on_request is None and not logged:
             return
         from auth0_meta.telemetry.routes import route_of  # noqa: PLC0415  # most programs don't listen
 
@@ -91,7 +103,14 @@ class Reports:
             request_id=None if response is None else request_id(response.headers),
             user_id=budget.user_id,
         )
+        sent = response is not None or budget.in_flight
+        if logged:
+            log.log_request(info, _shown(request), sent=sent)
+        if not sent:
+            return
         budget.reported = budget.waited
+        if budget.on_request is None:
+            return
         try:
             self._requests.call(budget.on_request, info)
         except BaseException as error:
@@ -99,3 +118,8 @@ class Reports:
                 raise
             error.add_note(f"on_request raised this after {request.method} {request.shown} had succeeded")
             budget.objection = error
+
+
+def _shown(request: Request) -> str:
+    """Return the path as a log shows it, so that a search for a user's id finds it."""
+    return request.alias or printable(unquote(request.shown.removeprefix(API)).strip("/"))

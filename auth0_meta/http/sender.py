@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Mapping
 from functools import partial
 from random import Random
@@ -32,7 +31,6 @@ from auth0_meta.ratelimit.lanes import Ticket
 from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT, Throttle, WouldWait
 from auth0_meta.threads.errand import at_work
 
-_log = logging.getLogger("auth0_meta")
 # A host that has never answered is more likely misspelled than down: 15 minutes of backoff would hide that.
 _FIRST_CONTACT_TRIES = 3
 _LONG = 5.0
@@ -103,8 +101,7 @@ class Sender:
                 budget.in_flight = not isinstance(error, NotSentError)
                 self.throttle.lost(ticket)
                 error.user_id = budget.user_id
-                if budget.in_flight:
-                    self._reports.request(request, budget, tries)
+                self._reports.request(request, budget, tries)
                 self._after_loss(error, request, budget, deadline)
                 continue
             except BaseException as error:
@@ -123,6 +120,7 @@ class Sender:
                 self.throttle.lost(ticket)
             else:
                 delay = self.throttle.answer(ticket, status=status, headers=response.headers)
+            budget.answered = response.headers
             self._reports.request(request, budget, tries, response)
             if status < 300:
                 self.outages.succeeded(request.method, self.clock.monotonic())
@@ -141,7 +139,7 @@ class Sender:
             try:
                 if status < 500 or status == _NOT_IMPLEMENTED or not request.repeat:
                     raise failure
-                self.back_off(failure, budget, request.group, request.method, deadline)
+                self.back_off(failure, budget, request.group, request.method, deadline, request=request)
             finally:
                 # Else this frame and the error would keep each other alive, with the request's values.
                 del failure
@@ -195,6 +193,8 @@ class Sender:
         begun, waited, left = self.clock.monotonic(), budget.waited, budget.left()
         token = self.tokens.get(budget)
         budget.raise_objection()
+        if budget.waited > waited:
+            budget.reasons["token"] = None
         took = self.clock.monotonic() - begun - (budget.waited - waited)
         budget.spend(took)
         if left is None or took <= max(left, WORK):
@@ -220,7 +220,7 @@ class Sender:
 
         Raises `RateLimitError` if the gate stays closed for longer than the budget allows.
         """
-        report = partial(self._reports.wait, budget, group, "PATCH")
+        report = partial(self._reports.wait, budget, group, "PATCH", None)
         if wait.reason in (RATE_LIMIT, PACING):
             event = budget.cancelled or budget.stopping
             begun = self.clock.monotonic()
@@ -262,7 +262,7 @@ class Sender:
                 share=budget.share,
                 cancelled=event,
                 urgent=deadline is not None,
-                on_wait=partial(self._reports.wait, budget, request.group, request.method),
+                on_wait=partial(self._reports.wait, budget, request.group, request.method, request),
             )
         except WouldWait as would:
             # It may have waited before it learned that there is more to wait.
@@ -313,7 +313,7 @@ class Sender:
                     raise error
             elif not request.repeat:
                 raise error
-            self.back_off(error, budget, request.group, request.method, deadline)
+            self.back_off(error, budget, request.group, request.method, deadline, request=request)
         finally:
             del error
 
@@ -326,8 +326,9 @@ class Sender:
         deadline: Deadline | None = None,
         *,
         writing: bool = False,
+        request: Request | None = None,
     ) -> None:
-        """Sleep before a repeat; `writing`: it is a write that failed.
+        """Sleep before a repeat; `writing`: it is a write that failed.  `request`: what is repeated, None for a user's.
 
         Raises `failure` if that would exceed the budget, `LongWait` if it would outlast `deadline`.
 
@@ -357,7 +358,7 @@ class Sender:
             if deadline is not None and self.clock.monotonic() + seconds > deadline.closed:
                 raise LongWait(reason, seconds) from failure
             budget.failed += seconds
-            self._reports.wait(budget, group, method, reason, seconds)
+            self._reports.wait(budget, group, method, request, reason, seconds)
             self._sleep(seconds, budget)
         finally:
             del failure

@@ -53,6 +53,7 @@ def exchange(
     finally:
         budget.waited += own.waited
         budget.reported += own.reported
+        budget.reasons |= own.reasons
         budget.objection = own.objection
         budget.took = own.took
     return found

@@ -23,7 +23,7 @@ from auth0_meta.migrate.applying.runner import Runner
 from auth0_meta.migrate.applying.settings import Settings, check_listener
 from auth0_meta.migrate.events import MigrationEvent
 from auth0_meta.migrate.ledger.ledger import Ledger
-from auth0_meta.migrate.ledger.records import STEPS
+from auth0_meta.migrate.ledger.records import STEPS, Kind
 from auth0_meta.migrate.ledger.sqlite import explain_damage, refusal
 from auth0_meta.migrate.planning.change_file import ChangeFile
 from auth0_meta.migrate.planning.evaluate import Function
@@ -33,6 +33,7 @@ from auth0_meta.migrate.planning.sandbox import Evaluator, InProcess, Sandbox
 from auth0_meta.migrate.planning.sources import Source, source
 from auth0_meta.migrate.planning.summary import PlanSummary
 from auth0_meta.redact import discreet
+from auth0_meta.telemetry import log
 
 JobFile = str | os.PathLike[str]
 Migration = str | os.PathLike[str] | Function
@@ -129,8 +130,13 @@ def plan(
             on_event=on_event,
             now=clock.monotonic,
         )
-        with nullcontext() if client is None else client._channel.listening(planner.waits.note):
+        with (
+            nullcontext() if client is None else client._channel.listening(planner.waits.note),
+            log.logged_run("plan", to) as ended,
+        ):
             summary = planner.run()
+            planned = {name: getattr(summary, name) for name in ("changing", "unchanged", "invalid")}
+            ended(planned, seconds=summary.seconds, requests=summary.requests)
         if client is not None:
             summary.rates = rates_of(client)
         ledger.complete(summary=summary.to_json(), allow_unstable=allow_unstable)
@@ -193,7 +199,7 @@ def apply(
             runner = Runner(
                 ledger, client, settings, kind="apply", trust=trust_plan, drift=drift, evaluator=evaluator
             )
-            return runner.run()
+            return _logged(runner, "apply", ledger)
 
 
 @discreet
@@ -231,7 +237,21 @@ def undo(
         counts, step = ledger.counts(), STEPS["undo"]
         if not any(counts[state] for state in (step.start, *step.doubts)):
             return RunResult(kind="undo")
-        return Runner(ledger, client, settings, kind="undo").run()
+        return _logged(Runner(ledger, client, settings, kind="undo"), "undo", ledger)
+
+
+def _logged(runner: Runner, kind: Kind, ledger: Ledger) -> RunResult:
+    """Carry out a run, and log how it begins and ends."""
+    with log.logged_run(kind, ledger.path) as ended:
+        result = runner.run()
+        ended(
+            result.counts,
+            seconds=result.seconds,
+            requests=result.requests,
+            waited=result.waited,
+            remaining=result.remain,
+        )
+    return result
 
 
 def purge(job: JobFile, /) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from contextvars import Context
 
 _T = TypeVar("_T")
+NO_THREAD = "no free thread"
+"""Why an operation has waited that was in line for a thread."""
 
 
 class Line(Protocol):
@@ -29,9 +31,10 @@ class Line(Protocol):
 
 
 class HasWaited(Protocol):
-    """A wait budget: how long an operation has waited, and whether a request of it may have been received."""
+    """A wait budget: how long an operation has waited and why, and whether a request of it may have been received."""
 
     waited: float
+    reasons: dict[str, None]
     in_flight: bool
 
 
@@ -77,7 +80,9 @@ class Errand(Generic[_T]):
 
     def began(self, budget: HasWaited) -> None:
         """Note that this thread begins an operation; the first one counts the wait for the thread."""
-        budget.waited += self.waited
+        if self.waited:
+            budget.waited += self.waited
+            budget.reasons[NO_THREAD] = None
         self.budget, self.waited = budget, 0.0
 
     def cancel(self) -> None:

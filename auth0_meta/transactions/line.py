@@ -5,6 +5,7 @@ from __future__ import annotations
 from auth0_meta.errors import RateLimitError
 from auth0_meta.http.budget import AT_ONCE, WaitBudget
 from auth0_meta.http.channel import Channel
+from auth0_meta.threads.errand import NO_THREAD
 
 
 class Line:
@@ -26,6 +27,7 @@ class Line:
         if waited <= AT_ONCE:
             return 0.0
         self._budget.waited += waited
+        self._budget.reasons[NO_THREAD] = None
         if left is not None and waited > left:
             raise self._error(waited)
         return waited

@@ -7,6 +7,7 @@ that are nested in it or have joined it.  A program sees it through a `Scope`.
 from __future__ import annotations
 
 import enum
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,8 +20,10 @@ from auth0_meta.changes.operations import Increment, Operation
 from auth0_meta.changes.profile import given_base, stored_bag
 from auth0_meta.errors import PathError, StateError
 from auth0_meta.http.channel import Channel
+from auth0_meta.http.error_responses import request_id
 from auth0_meta.http.request import Target
 from auth0_meta.models import CommitResult, Outcome, User, UserId
+from auth0_meta.telemetry import log
 from auth0_meta.transactions.commit import Commit
 from auth0_meta.transactions.options import TransactionOptions
 from auth0_meta.transactions.write import read_stored
@@ -106,6 +109,8 @@ class Unit:
         self._committer: object = None
         """What identifies the call that has begun to commit it."""
         self._commit: Commit | None = None
+        self._began = 0.0
+        """When its commit began."""
         self.awaited = False
         """Whether an asyncio task uses it: then a read would block the event loop and is refused."""
         self.instead_of_blocking = "`await tx.load()` first, on the asyncio transaction"
@@ -259,6 +264,7 @@ class Unit:
     def begin_commit(self, committer: object) -> None:
         """Accept no more changes; what is staged now is what `finish_commit` sends, perhaps in another thread."""
         self.refuse_open_parts("commit")
+        self._began = self.channel.clock.monotonic()
         self._committer = committer
 
     def abandon_commit(self, committer: object, *, failed: bool = False) -> None:
@@ -299,8 +305,20 @@ class Unit:
             raise error.of(self.user_id) from None
 
     def _end_commit(self) -> CommitResult:
-        """Note what became of the commit; without one, an interrupt came before anything could be sent."""
-        return self._end("failed" if self._commit is None else self._commit.outcome)
+        """Note what became of the commit, once; without one, an interrupt came before anything could be sent."""
+        first = self.result is None
+        result = self._end("failed" if self._commit is None else self._commit.outcome)
+        if first and log.logs_commits():
+            failed = result.outcome in ("failed", "unknown")
+            log.log_commit(
+                self.user_id,
+                result,
+                seconds=self.channel.clock.monotonic() - self._began,
+                reasons=self.budget.reasons,
+                request_id=request_id(self.budget.answered),
+                error=sys.exception() if failed else None,
+            )
+        return result
 
     def roll_back(self) -> None:
         """End it with nothing sent, every open savepoint included."""

@@ -197,6 +197,7 @@ class Write:
         if took <= AT_ONCE:
             return
         budget.waited += took
+        budget.reasons["lock"] = None
         if left is None or took <= left:
             return
         msg = (

@@ -292,7 +292,7 @@ def test_every_wait_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
         assert wait.retry_at == pytest.approx(at + wait.seconds)
         assert (wait.bucket, wait.method, wait.user_id) == ("users write", "PATCH", "auth0|1")
     logged = [r for r in caplog.records if r.name == "auth0_meta"]
-    assert len(logged) == 3
+    assert sum(r.levelno == logging.WARNING for r in logged) == 3
     assert not any("Ada" in r.getMessage() or "given-token" in r.getMessage() for r in logged)
 
 

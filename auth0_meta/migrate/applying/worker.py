@@ -27,6 +27,7 @@ from auth0_meta.migrate.ledger.compare import (
 )
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT
+from auth0_meta.telemetry import log
 from auth0_meta.transactions.readback import may_have_been_applied
 from auth0_meta.transactions.write import Write
 
@@ -65,6 +66,7 @@ def work(
     write = Write(channel, target, intent, budget, fresh_for=_FRESH_FOR, refills=_REFILLS)
     started = channel.clock.monotonic()
     more: dict[str, Any] = {}
+    failure: str | None = None
     try:
         write.run()
         outcome, more = intent.ended(write.found if write.answered else None)
@@ -74,8 +76,19 @@ def work(
         refused = write.patching and isinstance(error, errors.ApiError) and not may_have_been_applied(error)
         intent.tried |= refused and not is_everybodys(error)
         outcome, more = _failure(error, intent, outage=budget.outage)
+        failure = type(error).__name__
     finally:
         budget.on_wait = None  # this cycle would keep the run alive, and with it the lock of its job file
+    seconds = channel.clock.monotonic() - started
+    log.log_user(
+        task.kind,
+        task.user_id,
+        outcome,
+        requests=budget.requests,
+        seconds=seconds,
+        waited=budget.waited,
+        error=failure,
+    )
     return TaskResult(
         n=task.n,
         user_id=task.user_id,
@@ -86,7 +99,7 @@ def work(
         patches=budget.attempts,
         refusals=budget.refusals,
         waited=budget.waited,
-        seconds=channel.clock.monotonic() - started,
+        seconds=seconds,
         **more,
     )
 
