@@ -160,10 +160,10 @@ def with_client(command: _F) -> _F:
     @tenant_options
     @functools.wraps(command)
     def call(*args: Any, **kwargs: Any) -> Any:
-        logs = asked(click.get_current_context()).get("verbose")
+        logs = asked(click.get_current_context()).get("verbose", 0)
 
         def print_wait(wait: Wait) -> None:
-            if not logs or wait.reason == "pacing":  # the log has the others
+            if logs < (2 if wait.reason == "pacing" else 1):  # from there on the log has it
                 click.echo(f"waiting {wait.seconds:.1f} s ({wait.reason})", err=True)
 
         with connected(on_wait=print_wait) as client, patience("still waiting for the tenant ..."):

@@ -32,7 +32,7 @@ _FILE = click.Path(dir_okay=False)
 
 def _port(text: str, *, default: int = _PORT, least: int = 0) -> Callable[[_F], _F]:
     ports = click.IntRange(least, 65535)
-    return click.option("--port", default=default, type=ports, help=text)
+    return click.option("--port", metavar="PORT", default=default, type=ports, help=text)
 
 
 _serving_port = _port("The port of the running tenant.", least=1)
@@ -75,7 +75,7 @@ _settings = options(
         metavar="PLAN",
         help="off, free, essentials, enterprise, enterprise-dev, or SIZE@PER_SECOND such as 10@2.",
     ),
-    click.option("--seed", default=0, help="The same seed gives the same random choices."),
+    click.option("--seed", metavar="N", default=0, help="The same seed gives the same random choices."),
     click.option("--users", type=_FILE, metavar="FILE", help="Start with the users in a JSON or YAML file."),
     click.option(
         "--config",
@@ -164,6 +164,7 @@ emulator.add_command(snapshot)
 @emulator.command()
 @click.option(
     "--host",
+    metavar="HOST",
     default="localhost",
     help="The address to listen on. One that other machines can reach needs --strict or --token.",
 )

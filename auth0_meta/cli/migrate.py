@@ -56,6 +56,7 @@ _tenant = options(
     ),
     click.option(
         "--share",
+        metavar="PART",
         type=click.FloatRange(0, 1, min_open=True),
         default=0.5,
         help="The part of the rate limit that may be used.",
@@ -63,6 +64,7 @@ _tenant = options(
 )
 _workers = click.option(
     "--concurrency",
+    metavar="N",
     type=click.IntRange(1),
     help="How many users to work on at once; by default, it adapts to rate and latency.",
 )
@@ -74,7 +76,7 @@ migrate = Group("migrate", COMMANDS["migrate"])
     epilog="""\b
 auth0-meta migrate plan move_plan.py -o job.db
 auth0-meta migrate plan changes.csv -o job.db
-auth0-meta migrate plan move_plan.py --source 'search:app_metadata.plan:"free"' -o job.db"""
+auth0-meta migrate plan move_plan.py -o job.db --source 'search:email:*@x.com'"""
 )
 @click.argument("migration", metavar="MIGRATION.py|CHANGES.csv|.ndjson|-")
 @click.option(
@@ -83,9 +85,10 @@ auth0-meta migrate plan move_plan.py --source 'search:app_metadata.plan:"free"' 
     "or a file of profiles, ids or e-mail addresses.",
 )  # fmt: skip
 @click.option("-o", "--output", "job", required=True, metavar="JOB.db", help="The job file to write.")
-@click.option("--limit", type=click.IntRange(1), help="Plan only this many users.")
+@click.option("--limit", metavar="N", type=click.IntRange(1), help="Plan only this many users.")
 @click.option(
     "--timeout",
+    metavar="SECONDS",
     type=click.FloatRange(0, min_open=True),
     default=10.0,
     help="Seconds that migrate() may take for one user.",
@@ -101,7 +104,9 @@ auth0-meta migrate plan move_plan.py --source 'search:app_metadata.plan:"free"' 
     help="Profile fields to export besides metadata and those that identify a user: what migrate() reads.",
 )
 @flag("--whole-rows", "Rows of a source file are whole profiles: metadata that is absent there is empty.")
-@click.option("--samples", type=click.IntRange(0), default=3, help="How many users to show a diff for.")
+@click.option(
+    "--samples", metavar="N", type=click.IntRange(0), default=3, help="How many users to show a diff for."
+)
 @_values
 @flag(
     "--exit-code",
@@ -261,7 +266,7 @@ def show(
 @click.option(
     "-o", "--output", metavar="FILE.html", help="Where to write the page; by default, to standard output."
 )
-@_json
+@json_option("Write the same facts as JSON.")
 def report(*, job: str, output: str | None, as_json: bool) -> None:
     """Write a page about a job: rate over time, refusals, outcomes, slowest users; it contains no metadata values."""
     with patience(f"reading {job} ..."):

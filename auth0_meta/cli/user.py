@@ -63,6 +63,7 @@ auth0-meta user list --limit 1000 --fields email,logins_count --sort email""",
 @click.argument("query", metavar="[QUERY]", required=False)
 @click.option(
     "--limit",
+    metavar="N",
     type=click.IntRange(1, _MOST),
     default=50,
     help="How many users to list; a search finds 1000 at most.",

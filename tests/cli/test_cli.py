@@ -107,9 +107,10 @@ def test_without_the_cli_extra_only_help_and_version_work(
         if name.startswith("auth0_meta.cli.") or name.partition(".")[0] == missing:
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"auth0-meta {__version__}\n"
-    for words in (["--help"], ["-h"], []):
+    for word in ("--version", "-V"):
+        assert main([word]) == 0
+        assert capsys.readouterr().out == f"auth0-meta {__version__}\n"
+    for words in (["--help"], ["-h"], ["help"], []):
         assert main(words) == 0
         out = capsys.readouterr().out
         assert all(name in out for name in COMMANDS)

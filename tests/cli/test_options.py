@@ -317,6 +317,16 @@ def test_lists_of_commands_are_not_cut(width: int, capsys: Capture, monkeypatch:
     assert all(" ".join(line.split()) for line in COMMANDS.values())
 
 
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_help_fits_80_columns(
+    words: tuple[str, ...], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its examples too, which are not wrapped."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*words, "--help"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+
+
 @pytest.mark.parametrize(
     ("words", "meant"),
     [
