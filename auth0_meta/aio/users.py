@@ -13,7 +13,7 @@ from auth0_meta.http.channel import HasChannel
 from auth0_meta.models import CommitResult, Page, User, UserId
 from auth0_meta.redact import discreet
 from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
-from auth0_meta.transactions.options import PathValues, TransactionSettings
+from auth0_meta.transactions.options import AppPath, PathValues, TransactionSettings, UserPath
 
 
 @discreet
@@ -57,8 +57,8 @@ class AsyncUsers:
         whom: UserId,
         /,
         *,
-        user: PathValues | None = None,
-        app: PathValues | None = None,
+        user: PathValues[UserPath] | None = None,
+        app: PathValues[AppPath] | None = None,
         **settings: Unpack[TransactionSettings],
     ) -> CommitResult:
         """Set values at paths of both metadata objects, in one PATCH: `Users.set_metadata`, awaited."""

@@ -23,7 +23,13 @@ from auth0_meta.http.request import USER, Request, Target, encode_query
 from auth0_meta.models import CommitResult, Page, User, UserId
 from auth0_meta.redact import count, discreet, printable
 from auth0_meta.transactions.bag import Scope
-from auth0_meta.transactions.options import PathValues, TransactionOptions, TransactionSettings
+from auth0_meta.transactions.options import (
+    AppPath,
+    PathValues,
+    TransactionOptions,
+    TransactionSettings,
+    UserPath,
+)
 from auth0_meta.transactions.transaction import MetadataTransaction
 from auth0_meta.transactions.unit import Unit
 
@@ -99,8 +105,8 @@ class Users:
         whom: UserId,
         /,
         *,
-        user: PathValues | None = None,
-        app: PathValues | None = None,
+        user: PathValues[UserPath] | None = None,
+        app: PathValues[AppPath] | None = None,
         **settings: Unpack[TransactionSettings],
     ) -> CommitResult:
         """Set values at paths of both metadata objects, in one PATCH: a `MetadataTransaction` in one line.
@@ -274,7 +280,7 @@ class Paging:
         return users
 
 
-def stage_paths(tx: Scope, *, user: PathValues | None, app: PathValues | None) -> None:
+def stage_paths(tx: Scope, *, user: PathValues[Any] | None, app: PathValues[Any] | None) -> None:
     """Stage what `set_metadata` was given; raise `InputError` for what is not values by their paths."""
     if user is None and app is None:
         msg = f"set_metadata for {tx.user_id} needs user= or app=, values by their paths (nothing was sent)"

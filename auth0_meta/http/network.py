@@ -76,6 +76,12 @@ class Network(NamedTuple):
         """Return the words that name the proxy, "" if there is none."""
         return f" through the proxy {self.proxy}" if self.proxy else ""
 
+    def maybe_tls(self, causes: Sequence[BaseException]) -> str:
+        """Return a remark for a server that hangs up on plain http, as one that speaks TLS does, else ""."""
+        if not self.base.startswith("http:") or any(isinstance(c, TimeoutError) for c in causes):
+            return ""
+        return "; if it speaks TLS, its domain begins with https://"
+
     def not_sent(self, causes: Sequence[BaseException], what: str) -> NotSentError | None:
         """Return the error for a request that can't have reached the server, None if it may have."""
         certificate = next((c for c in causes if isinstance(c, ssl.SSLCertVerificationError)), None)

@@ -275,9 +275,10 @@ class Transport:
             return unsent
         read = timeout[1]
         limit = f"read timeout {read} s" if seconds is None or seconds >= read else f"{seconds:.1f} s in all"
+        tls = "" if self.reached else self._network.maybe_tls(causes)
         lost = (
             f"{what} was sent{self._network.through()}, but its response was lost "
-            f"({type(error).__name__}{reason(causes)}, {limit})"
+            f"({type(error).__name__}{reason(causes)}, {limit}{tls})"
         )
         if method in ("GET", "HEAD"):
             return TransportError(lost)

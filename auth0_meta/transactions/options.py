@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Literal, NamedTuple, Self, TypedDict, get_args
+from typing import Any, Literal, NamedTuple, Self, TypeAlias, TypedDict, TypeVar, get_args
 
-from auth0_meta.changes.jsonvalue import JSONValue, Path
+from auth0_meta.changes.jsonvalue import AnyTypedDict, JSONValue, KeyPath
 from auth0_meta.errors import InputError
 from auth0_meta.http.budget import MaxWait
 from auth0_meta.models import BatchResult, Progress, User
@@ -17,7 +17,10 @@ Lock = AbstractContextManager[Any] | Callable[[], AbstractContextManager[Any]]
 Oversize = Literal["warn", "error", "off"]
 """What to do about a known profile past 10 KB."""
 
-PathValues = Mapping[str, JSONValue] | Mapping[Path, JSONValue] | Mapping[str | Path, JSONValue]
+UserPath = TypeVar("UserPath", bound=KeyPath)
+AppPath = TypeVar("AppPath", bound=KeyPath)
+_Path = TypeVar("_Path", bound=KeyPath)
+PathValues: TypeAlias = Mapping[_Path, JSONValue] | AnyTypedDict
 """Values by the paths where they go, dotted or tuples of keys: {"billing.plan": "pro"}."""
 
 _OVERSIZE = get_args(Oversize)

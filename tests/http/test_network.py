@@ -266,6 +266,7 @@ def test_what_fails_afterwards_leaves_a_write_open(
     assert type(read) is TransportError
     assert said in str(read)
     assert "applied" not in str(read)
+    assert ("https://" in str(read)) == (timeout == LONG)  # it may speak TLS
     write = failure(base, "PATCH", timeout=timeout)
     assert type(write) is OutcomeUnknown
     assert "may or may not have been applied" in str(write)

@@ -121,6 +121,31 @@ def bodies(client: ManagementClient, prefs: Prefs, body: JSONObject) -> None:
     client.jobs.import_users([{"email": "a@example.com"}, prefs], connection_id="con")
 
 
+def values_at_paths(
+    client: ManagementClient, user: User, prefs: Prefs, body: JSONObject, numbers: dict[str, int]
+) -> None:
+    """Take values by dotted paths, by tuples of keys, and by both."""
+    client.users.set_metadata(user, user={"prefs.lang": "fi"}, app={("billing", "plan"): "pro"})
+    client.users.set_metadata("auth0|1", app={"plan": None, ("billing", "plan"): {"a": [1]}})
+    client.users.set_metadata("auth0|1", app=numbers, user=prefs)
+    client.users.set_metadata("auth0|1", app=body, max_wait=5)
+    client.users.set_metadata("auth0|1", app={"plan": b""})  # type: ignore[dict-item]
+    client.users.set_metadata("auth0|1", app={5: "pro"})  # type: ignore[type-var]
+
+
+def a_user(client: ManagementClient, user: User) -> None:
+    """Take a user where a mapping is taken, and where an id is."""
+    profile: Mapping[str, Any] = user
+    assert_type(user.email, str | None)
+    assert_type(profile["email"], Any)
+    assert_type(dict(user), dict[str, Any])
+    match client.users.find("ada@example.com", connection=None):
+        case {"email": str(email)}:
+            client.request("GET", "organizations/{}/members/{}/roles", email, user)
+        case _:
+            client.request("GET", "users/{}/logs", user, params={"page": 1})
+
+
 def what_is_not_json(bag: MetadataBag, anything: object) -> None:
     """Reject what JSON can't represent."""
     bag["a"] = b""  # type: ignore[assignment]
