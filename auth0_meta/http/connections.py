@@ -13,15 +13,16 @@ import logging
 import queue
 import re
 import socket
-import sys
 import threading
 from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
 
 import requests
+from requests import adapters
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
+from urllib3 import connection, connectionpool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.response import HTTPResponse
@@ -177,28 +178,30 @@ class BoundedAdapter(HTTPAdapter):
 # What requests and urllib3 would send as it is.
 _PLAIN = re.compile(r"(?:[A-Za-z0-9!$&'()*+,./:;=?@_~-]|%[0-9A-F]{2})+")
 _urllib3_log = logging.getLogger("urllib3.connectionpool")
-_STEPS = (
-    (HTTPAdapter, "send"),
-    (HTTPConnectionPool, "urlopen"),
-    (HTTPConnection, "request"),
-    (HTTPConnection, "getresponse"),
-    (http.client.HTTPConnection, "putrequest"),
-    (http.client.HTTPConnection, "getresponse"),
+
+
+def _steps() -> tuple[FunctionType, ...]:
+    """Return what a request passes on its way to the socket, where mocks and tracers step in."""
+    return (
+        HTTPAdapter.send,
+        HTTPConnectionPool.urlopen,
+        HTTPConnection.request,
+        HTTPConnection.getresponse,
+        http.client.HTTPConnection.putrequest,
+        http.client.HTTPConnection.getresponse,
+    )  # type: ignore[return-value]  # so we hope
+
+
+_MODULES = (adapters, connectionpool, connection, connection, http.client, http.client)
+# A proxy has the attributes of what it wraps, but not its type.
+_own_steps = (
+    _steps()
+    if all(
+        type(step) is FunctionType and step.__globals__ is vars(module)
+        for step, module in zip(_steps(), _MODULES, strict=True)
+    )
+    else None
 )
-"""What a request passes on its way through requests, urllib3 and http.client, where mocks and tracers step in."""
-
-
-def _steps() -> tuple[Any, ...]:
-    return tuple(getattr(owner, name) for owner, name in _STEPS)
-
-
-def _is_own(function: object, owner: type) -> bool:
-    """Return whether a method is the one that its class was written with."""
-    # A proxy has the attributes of what it wraps, but not its type.
-    return type(function) is FunctionType and function.__globals__ is vars(sys.modules[owner.__module__])
-
-
-_own_steps = _steps() if all(_is_own(getattr(owner, name), owner) for owner, name in _STEPS) else None
 
 
 def _is_watched() -> bool:
@@ -290,9 +293,9 @@ def _exchanged(
         response.begin()
         if response.will_close:
             connection.close()  # the response can be read all the same
-        status, headers, length = response.status, _joined(response), response.length
+        status, headers, length = response.status, _Headers(response), response.length
         if status >= _FINAL and length is not None and length <= BLOCK and "content-encoding" not in headers:
-            return status, CaseInsensitiveDict(headers), response.read()
+            return status, headers, response.read()
     except TimeoutError as error:
         raise requests.exceptions.ReadTimeout(error) from error
     except (OSError, http.client.HTTPException) as error:
@@ -308,16 +311,27 @@ def _exchanged(
         original_response=response,
         request_method=method,
     )
-    return status, whole.headers, content_of(whole)
+    return status, headers, content_of(whole)
 
 
-def _joined(response: http.client.HTTPResponse) -> dict[str, str]:
-    """Return the headers of a response, those with the same name as one."""
-    found: dict[str, str] = {}
-    for name, value in response.headers.raw_items():
-        key = name.lower()
-        found[key] = f"{found[key]}, {value}" if key in found else value
-    return found
+class _Headers(dict[str, str]):
+    """Headers of a response, whose names have no case; those with the same name are one."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        super().__init__()
+        for name, value in response.headers.raw_items():
+            key = name.lower()
+            super().__setitem__(key, f"{self[key]}, {value}" if key in self else value)
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a header, `default` if there is none of this name."""
+        return super().get(name.lower(), default)
 
 
 def content_of(response: requests.Response) -> bytes:

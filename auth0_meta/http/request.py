@@ -113,6 +113,13 @@ def id_of(user: UserId, /) -> str:
     return user.user_id
 
 
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.~-]+")
+
+
+def _quoted(unsafe: re.Match[str]) -> str:
+    return quote(unsafe[0], safe="")
+
+
 def user_path(user_id: str, /) -> str:
     """Return the encoded path of a user; the id is percent-encoded exactly once.
 
@@ -126,10 +133,10 @@ def user_path(user_id: str, /) -> str:
         got = "an empty string" if isinstance(user_id, str) else type(user_id).__name__
         msg = f"the user id must be a string such as auth0|507f1f77bcf86cd799439020, not {got} (nothing was sent)"
         raise MetadataError(msg)
-    if user_id in (".", "..") or any(c.isspace() or not c.isprintable() for c in user_id):
+    if user_id in (".", "..") or not user_id.isprintable() or " " in user_id:  # no other space is printable
         msg = f"{user_id!r} can't be a user id: Auth0's contain no white space and are not paths (nothing was sent)"
         raise MetadataError(msg)
-    return f"{API}users/{quote(user_id, safe='')}"
+    return f"{API}users/{_UNSAFE.sub(_quoted, user_id)}"
 
 
 class Endpoint(NamedTuple):
@@ -181,7 +188,7 @@ class Endpoint(NamedTuple):
 
 def _check_text(path: object) -> None:
     """Raise `InputError` unless a path is one line of text without a host."""
-    if not isinstance(path, str) or "://" in path or any(c.isspace() or not c.isprintable() for c in path):
+    if not isinstance(path, str) or "://" in path or " " in path or not path.isprintable():
         msg = "path must be an endpoint below /api/v2/, such as users/{}/roles (nothing was sent)"
         raise InputError(msg)
 

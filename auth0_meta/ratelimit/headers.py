@@ -66,9 +66,11 @@ def parse_headers(headers: Mapping[str, str], /) -> RateHeaders:
 
 
 def _whole(text: str | None) -> int | None:
+    if text is None:
+        return None
     try:
-        number = int(text)  # type: ignore[arg-type]  # None is the usual absence
-    except (TypeError, ValueError):
+        number = int(text)
+    except ValueError:
         return None
     return number if 0 <= number < 10**12 else None
 

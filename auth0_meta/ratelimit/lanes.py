@@ -125,9 +125,10 @@ class Lane:
 
     def wake(self) -> None:
         """Let the head of each line look again: nobody else can go before it."""
-        heads = [min(line, key=attrgetter("order"), default=None) for line in (self.interactive, self.bulk)]
-        for head in filter(None, heads):
-            head.bell.notify()
+        for line in (self.interactive, self.bulk):
+            # Nobody waits after nearly every response, and to look for the head of an empty line takes a while too.
+            if line and (head := min(line, key=attrgetter("order"), default=None)) is not None:
+                head.bell.notify()
 
     def wake_all(self) -> None:
         """Let every caller look again: the gate has closed, or some have to line up elsewhere."""

@@ -240,7 +240,9 @@ def test_every_status_is_returned(reply: Reply, by_requests: list[str], closing:
     response = _opened(closing, server.url).send("PATCH", "/x", headers={}, body=b"{}")
     assert response.status == reply.status
     assert response.headers["x-RateLimit-limit"] == response.headers.get("X-RATELIMIT-LIMIT") == "10, 11"
+    assert "X-RATELIMIT-Limit" in response.headers
     assert "x-other" not in response.headers
+    assert (response.headers.get("X-Other"), response.headers.get("X-Other", "none")) == (None, "none")
     assert by_requests == ["/opened"]
 
 
