@@ -128,8 +128,11 @@ def test_a_run_without_errors_shows_nothing(caplog: pytest.LogCaptureFixture) ->
 
     with _watching(caplog) as watch, ScriptedServer(respond) as server:
         clock = FakeClock()
-        with connect(server, client_id="c", client_secret=SECRET, clock=clock, on_wait=watch.saw) as client:
+        with connect(
+            server, client_id="c", client_secret=SECRET, clock=clock, on_wait=watch.saw, on_request=watch.saw
+        ) as client:
             _show(watch, client)
+            _show(watch, client.with_options(headers={"X-Correlation-ID": f"canary-{WRITTEN}"}))
             watch.saw(
                 client.users.get("auth0|1"),
                 client.users.update("auth0|1", {"app_metadata": {"plan": WRITTEN}}),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from auth0_meta.models import CommitResult, RequestInfo, Wait
@@ -20,14 +21,9 @@ _migrations = logging.getLogger("auth0_meta.migrate")
 _BAD = ("failed", "unclear", "unknown")
 
 
-def logs_requests() -> bool:
-    """Return whether anybody wants a line for each request."""
-    return _log.isEnabledFor(logging.DEBUG)
-
-
-def logs_commits() -> bool:
-    """Return whether anybody wants a line for each commit."""
-    return _log.isEnabledFor(logging.INFO)
+# Every request and commit asks this first, so it is one call and no more.
+logs_requests = partial(_log.isEnabledFor, logging.DEBUG)
+logs_commits = partial(_log.isEnabledFor, logging.INFO)
 
 
 def logs_wait(reason: str) -> bool:

@@ -7,6 +7,7 @@ import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from auth0_meta import (
     Wait,
 )
 from auth0_meta.actions import Event, PostLoginTrigger
+from auth0_meta.migrate import apply, plan, status
 from auth0_meta.testing import FakeClock
 
 
@@ -318,6 +320,23 @@ def test_at_a_login_the_commit_is_in_the_outcome() -> None:
     assert not outcome.allowed
     assert outcome.commit is not None
     assert outcome.commit.outcome == "updated"
+
+
+def test_in_a_migration_the_run_ends_and_the_next_one_sends_nothing_twice(tmp_path: Path) -> None:
+    """The job file has the user as in doubt; resumed, the run reads the user, finds the change, and goes on."""
+    local = Local(app_metadata={"plan": "free"})
+    users = [UID, *(f"auth0|{n}" for n in range(5))]
+    for user in users[1:]:
+        local.tenant.users.add(user_id=user, app_metadata={"plan": "free"})
+    changes, job = tmp_path / "changes.csv", tmp_path / "job.db"
+    changes.write_text("user_id,app_metadata.plan\n" + "".join(f"{user},pro\n" for user in users))
+    plan(changes, to=job, client=local.client)
+    with pytest.raises(Boom):
+        apply(job, local.client.with_options(on_request=fails(patched)), concurrency=2)
+    assert len(local.tenant.journal.requests("PATCH")) >= 1
+    assert apply(job, local.client).remain == 0
+    assert sorted(entry.user_id for entry in local.tenant.journal.requests("PATCH")) == sorted(users)
+    assert status(job).counts == {"done": len(users)}
 
 
 def test_after_a_refused_patch_nothing_more_is_sent() -> None:

@@ -375,6 +375,14 @@ def test_everything_that_takes_a_client_takes_a_view(tmp_path: Any) -> None:
 
         asyncio.run(work())
 
+    def awaited(client: ManagementClient) -> None:
+        async def work() -> None:
+            await client.aio.users.get(UID)
+            async with client.aio.transaction(UID) as tx:
+                tx.app_metadata["n"] = next(names)
+
+        asyncio.run(work())
+
     def in_batch(client: ManagementClient) -> None:
         with MetadataBatch(client) as batch:
             batch.user(UID).app_metadata["n"] = next(names)
@@ -401,7 +409,7 @@ def test_everything_that_takes_a_client_takes_a_view(tmp_path: Any) -> None:
         lambda client: client.request("GET", "users"),
         lambda client: client.check(),
         lambda client: client.jobs.export_users(),
-        in_transaction, again, in_asyncio, in_batch, in_migration, at_login,
+        in_transaction, awaited, again, in_asyncio, in_batch, in_migration, at_login,
     ]  # fmt: skip
     for use in uses:
         seen.clear()
