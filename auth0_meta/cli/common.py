@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
@@ -104,31 +103,6 @@ def patience(
         end()
 
 
-@contextmanager
-def logged(verbose: int) -> Iterator[None]:
-    """Print the package's log to stderr while the block runs: commits and waits for 1, requests too for more, nothing for 0."""
-    logger, handler = logging.getLogger("auth0_meta"), _ToStderr()
-    if not verbose:
-        yield
-        return
-    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(levelname)s %(message)s", "%H:%M:%S"))
-    before = logger.level
-    logger.setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
-
-
-class _ToStderr(logging.Handler):
-    """Write to what stderr is at the time: a progress bar redirects it."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        click.echo(printable(self.format(record), lines=True), err=True)
-
-
 def tenant_options(command: _F) -> _F:
     """Add the options that say which tenant to call, and -v."""
     return options(domain_option(), token_option(), verbose_option())(command)
@@ -136,15 +110,11 @@ def tenant_options(command: _F) -> _F:
 
 @contextmanager
 def connected(**settings: Any) -> Iterator[ManagementClient]:
-    """Yield a client for the tenant that the options and the environment name; log to stderr as -v says."""
+    """Yield a client for the tenant that the options and the environment name."""
     from auth0_meta import ManagementClient  # noqa: PLC0415  # loads on use: some commands need no client
 
-    said = asked(click.get_current_context())
     domain, token = named_tenant()
-    with (
-        logged(said.get("verbose", 0)),
-        ManagementClient.from_env(domain=domain, token=token, **settings) as client,
-    ):
+    with ManagementClient.from_env(domain=domain, token=token, **settings) as client:
         yield client
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from auth0_meta.redact import printable
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -124,14 +128,46 @@ def meaning(name: str) -> tuple[str, ...]:
     return name, *_MEANT.get(name, ())
 
 
+@contextmanager
+def logged(verbose: int) -> Iterator[None]:
+    """Print the package's log to stderr while the block runs: commits and waits for 1, requests too for more, nothing for 0."""
+    logger, handler = logging.getLogger("auth0_meta"), _ToStderr()
+    if not verbose:
+        yield
+        return
+    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(levelname)s %(message)s", "%H:%M:%S"))
+    before = logger.level
+    logger.setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+class _ToStderr(logging.Handler):
+    """Write to what stderr is at the time: a progress bar redirects it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Only a traceback has lines of its own; a message may quote what others wrote.
+        text = printable(self.format(record), lines=bool(record.exc_info))
+        with suppress(OSError, ValueError):  # a stderr that is gone must not fail the command
+            click.echo(text, err=True)
+
+
 class Command(click.Command):
-    """A command that refuses `--json` before it if it has no such option: a program would wait for JSON in vain."""
+    """A command that logs as -v says, and that refuses `--json` before it if it has no such option.
+
+    A program would wait for JSON in vain.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it."""
         if asked(ctx).get("json") and all(parameter.name != "as_json" for parameter in self.params):
             ctx.fail(f"{ctx.command_path} has no {JSON}")
-        return super().invoke(ctx)
+        with logged(asked(ctx).get("verbose", 0)):
+            return super().invoke(ctx)
 
 
 class Group(click.Group):
@@ -178,7 +214,7 @@ class Group(click.Group):
         if args[0] == _HELP:
             args = [*args[1:], "--help"]
             if args[0] in (_HELP, "--help"):
-                return _HELP, Command(_HELP, callback=lambda: click.echo(ctx.get_help())), []
+                return _HELP, click.Command(_HELP, callback=lambda: click.echo(ctx.get_help())), []
         name = args[0]
         unknown = self.get_command(ctx, name) is None
         if unknown and not name.startswith("-") and not ctx.resilient_parsing:

@@ -25,6 +25,7 @@ from auth0_meta.cli.app import root
 from auth0_meta.cli.commands import COMMANDS
 from auth0_meta.cli.common import patience
 from auth0_meta.cli.failures import failure_of
+from auth0_meta.cli.groups import logged
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.errors import ConflictError, LedgerError, MetadataError, RateLimitError, ScopeError
 from auth0_meta.testing import FakeClock
@@ -140,18 +141,22 @@ def test_verbose_prints_the_log(
     assert main([*flags, *words] if before else [*words, *flags]) == 0
     out, err = capsys.readouterr()
     assert "WARNING waiting" in err
+    assert f"INFO commit {USER}: updated" in err
+    assert ("DEBUG PATCH " in err) == (flags != ["-v"])
     assert "\nwaiting " not in f"\n{err}"  # not twice
     assert CANARY not in out + err
     assert ([*logger.handlers], logger.level) == (handlers, earlier)
 
 
-@pytest.mark.parametrize(("verbose", "shown"), [(0, ""), (1, "i"), (2, "id"), (3, "id")])
+@pytest.mark.parametrize(("verbose", "shown"), [(0, ""), (1, "ii"), (2, "idi"), (3, "idi")])
 def test_the_log_has_the_levels_that_were_asked_for(verbose: int, shown: str, capsys: Capture) -> None:
     """Nothing, commits, requests."""
     logger = logging.getLogger("auth0_meta")
-    with common.logged(verbose):
+    with logged(verbose):
         logger.info("i")
         logger.debug("d")
+        if verbose:
+            logger.info("one\nline i")
     logger.warning("after")
     lines = capsys.readouterr().err.splitlines()
     assert "".join(line[-1] for line in lines) == shown
@@ -216,6 +221,42 @@ def test_an_interruption_and_an_error_of_the_system_are_json(
         assert json.loads(capsys.readouterr().out)["error"]["type"] == kind
 
 
+@pytest.mark.slow
+def test_a_program_can_serve_and_use_a_tenant_by_json_alone(tmp_path: Path, capsys: Capture) -> None:
+    """One line when it is up, which says where; `env` prints the same, and snapshots say how many users they have."""
+    users = tmp_path / "users.json"
+    users.write_text(json.dumps([{"user_id": USER}, {"user_id": "auth0|124"}]), encoding="utf-8")
+    line = [
+        sys.executable,
+        "-m",
+        "auth0_meta",
+        "--json",
+        "emulator",
+        "serve",
+        "--port",
+        "0",
+        "--users",
+        str(users),
+    ]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            exports = json.loads(process.stdout.readline())
+            port = ["--port", exports["AUTH0_DOMAIN"].rpartition(":")[2], "--json"]
+            assert main(["emulator", "env", *port]) == 0
+            assert json.loads(capsys.readouterr().out) == exports
+            saved = str(tmp_path / "saved.json")
+            assert main(["emulator", "snapshot", "save", saved, *port]) == 0
+            assert json.loads(capsys.readouterr().out) == {"file": saved, "users": 2}
+            assert main(["emulator", "snapshot", "load", saved, *port]) == 0
+            assert json.loads(capsys.readouterr().out) == {"file": saved, "users": 2}
+            assert main(["emulator", "snapshot", "save", "-", *port]) == 2
+            assert json.loads(capsys.readouterr().out)["error"]["type"] == "UsageError"
+        finally:
+            process.terminate()
+        assert process.stdout.read() == ""
+
+
 def test_what_follows_two_dashes_belongs_to_another_command(capsys: Capture) -> None:
     """A --json there changes nothing here."""
     for words in (["--", "prog", "--json"], ["prog", "--json"]):
@@ -265,6 +306,7 @@ def test_facts_of_an_error_have_its_attributes_names(error: Exception, facts: di
         (["help", "user"], ["user", "--help"]),
         (["help", "user", "set"], ["user", "set", "--help"]),
         (["help", "help"], ["--help"]),
+        (["--json", "help"], ["--help"]),
         (["user", "help"], ["user", "--help"]),
         (["user", "help", "set"], ["user", "set", "--help"]),
         (["help", "emulator", "help"], ["emulator", "--help"]),
