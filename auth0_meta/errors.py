@@ -70,6 +70,7 @@ __all__ = [
     "StoredDataError",
     "TransportError",
     "api_error",
+    "missing_extra",
 ]
 
 
@@ -360,6 +361,16 @@ class RedirectError(Auth0MetaError):
 
 class MissingExtraError(Auth0MetaError, ImportError):
     """An optional dependency is not installed; the message names the extra to install."""
+
+
+def missing_extra(error: ModuleNotFoundError, extra: str, /) -> MissingExtraError:
+    """Return the error for a module that could not be imported, to be raised `from None`.
+
+    >>> missing_extra(ModuleNotFoundError("No module named 'flask'", name="flask"), "flask")
+    MissingExtraError('this needs flask: pip install "auth0-meta[flask]"')
+    """
+    needed = (error.name or "").partition(".")[0]
+    return MissingExtraError(f'this needs {needed}: pip install "auth0-meta[{extra}]"')
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {

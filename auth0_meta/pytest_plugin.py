@@ -7,6 +7,7 @@ a test uses a fixture.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,7 +49,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the mark."""
+    """Register the mark; with `--full-trace`, keep the frames of this package in the tracebacks of its errors."""
+    if config.getoption("fulltrace"):
+        from auth0_meta import redact  # noqa: PLC0415
+
+        config.add_cleanup(partial(setattr, redact, "whole_tracebacks", redact.whole_tracebacks))
+        redact.whole_tracebacks = True
     config.addinivalue_line(
         "markers",
         f"{_MARK}(check=False, **settings): settings of the auth0_tenant fixture, as LocalTenant takes them; "

@@ -1,7 +1,9 @@
 """Describe metadata by names and sizes, never values, for logs, reprs and errors; make text safe to print.
 
-And empty the frames that an error leaves behind.  What a frame of this package, or of a library below it, holds when it
-fails is a request: a token, a secret, a document.  Trackers that show local variables record it.
+And prepare an error that leaves this package.  What a frame of this package, or of a library below it, holds when it
+fails is a request: a token, a secret, a document.  Trackers that show local variables record it, so it is emptied.  And
+nobody whose user id is wrong wants to read ten such frames: the traceback of this package's own errors ends at the line
+of the program.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from types import FunctionType
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FrameType, FunctionType, TracebackType
 from typing import Any, TypeVar, cast
 
 _T = TypeVar("_T")
@@ -82,18 +84,25 @@ def outline(bags: Mapping[Any, Any]) -> str:
 
 # Frames after an error ------------------------------------------------------------
 
-_OURS = frozenset({"auth0_meta", "cryptography", "jose", "requests", "urllib3", *sys.stdlib_module_names})
+__tracebackhide__ = True  # pytest does not show the wrappers below, not even for a bug
+
+_PACKAGE = "auth0_meta"
+_OURS = frozenset({_PACKAGE, "cryptography", "jose", "requests", "urllib3", *sys.stdlib_module_names})
 # Flags of code objects; the module `inspect` has names for them, and takes long to import.
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
 _MAY_BE_SUSPENDED = _GENERATOR | _COROUTINE | _ASYNC_GENERATOR
 _SPECIAL = frozenset({
-    "__init__", "__getitem__", "__setitem__", "__delitem__", "__contains__", "__eq__", "__ior__", "__iter__", "__len__",
+    "__new__", "__init__", "__getitem__", "__setitem__", "__delitem__", "__contains__", "__eq__", "__ior__", "__iter__",
+    "__len__", "__enter__", "__exit__", "__aenter__", "__aexit__",
 })  # fmt: skip
-"""The special methods that handle values; the rest have names of their own."""
+"""The special methods that can fail; the rest have names of their own."""
+
+whole_tracebacks = sys.flags.dev_mode
+"""Whether errors keep the frames of this package: in Python's development mode, and under pytest's `--full-trace`."""
 
 
 def discreet(target: _T, /) -> _T:
-    """Decorate a public function, or a class for all its public methods: their errors leave with empty frames.
+    """Decorate a public function, or a class for all its public methods: their errors leave as `leave` prepares them.
 
     >>> @discreet
     ... def send(token):
@@ -110,10 +119,11 @@ def discreet(target: _T, /) -> _T:
                 continue
             if isinstance(member, FunctionType):
                 setattr(target, name, _discreet(member))
-            elif isinstance(member, classmethod):
-                setattr(target, name, classmethod(_discreet(member.__func__)))
-            elif isinstance(member, property) and member.fget is not None:
-                setattr(target, name, member.getter(_discreet(member.fget)))
+            elif isinstance(member, classmethod | staticmethod) and isinstance(member.__func__, FunctionType):
+                setattr(target, name, type(member)(_discreet(member.__func__)))
+            elif isinstance(member, property):
+                get, set_ = (one and _discreet(one) for one in (member.fget, member.fset))
+                setattr(target, name, property(get, set_))
         return target
     return cast("_T", _discreet(cast("Callable[..., Any]", target)))
 
@@ -130,7 +140,7 @@ def _discreet(function: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 return (yield from inner)
             except BaseException as error:
-                forget_locals(error)
+                leave(error)
                 raise
 
     elif flags & _COROUTINE:
@@ -142,7 +152,7 @@ def _discreet(function: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 return await inner
             except BaseException as error:
-                forget_locals(error)
+                leave(error)
                 raise
 
     else:
@@ -153,23 +163,85 @@ def _discreet(function: Callable[..., Any]) -> Callable[..., Any]:
                 return function(*args, **kwargs)
             except BaseException as error:
                 del args, kwargs
-                forget_locals(error)
+                leave(error)
                 raise
 
     return call
 
 
-def forget_locals(error: BaseException, /) -> None:
+def leave(error: BaseException, /) -> None:
+    """Prepare an error that leaves a public function, which has to raise it again with a bare `raise`.
+
+    That adds no frame of its own to the traceback, so the innermost line in it is the program's.
+    """
+    if not whole_tracebacks:
+        for one in _chain(error):
+            _leave_out_noise(one)
+        for one in _chain(error):
+            _shorten(one)
+    _forget_locals(error)
+
+
+def _forget_locals(error: BaseException) -> None:
     """Empty the frames of this package and of the libraries below it that an error, or one in its chain, has passed."""
     for n, one in enumerate(_chain(error)):
         for frame, _ in traceback.walk_tb(one.__traceback__):
-            if frame.f_globals.get("__name__", "").partition(".")[0] not in _OURS:
+            if _package(frame) not in _OURS:
                 continue
             # The error itself has ended each frame that it has passed.  One that was handled may belong to a generator
             # that goes on, which emptying its frame would end.
             if n == 0 or not frame.f_code.co_flags & _MAY_BE_SUSPENDED:
                 with contextlib.suppress(RuntimeError):  # the frame still runs
                     frame.clear()
+
+
+def _leave_out_noise(error: BaseException) -> None:
+    """Hide what was handled inside this package when an error of its own was raised; a cause is named with `from`."""
+    before = error.__context__
+    if before is not None and error.__cause__ is None and _is_own(error):
+        inside = all(_package(frame) in _OURS for frame, _ in traceback.walk_tb(before.__traceback__))
+        error.__suppress_context__ = error.__suppress_context__ or inside
+
+
+def _shorten(error: BaseException) -> None:
+    """Take the frames of this package and below out of a traceback, unless they have to show where a bug is."""
+    entries: list[tuple[TracebackType, str]] = []
+    trace = error.__traceback__
+    while trace is not None:
+        entries.append((trace, _package(trace.tb_frame)))
+        trace = trace.tb_next
+    if not _is_own(error) and _is_a_bug(error, entries):
+        return
+    shown: TracebackType | None = None
+    for trace, package in reversed(entries):
+        if package not in _OURS:
+            shown = TracebackType(shown, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
+    error.__traceback__ = shown
+
+
+def _is_own(error: BaseException) -> bool:
+    """Return whether the class of an error is one of this package's."""
+    return type(error).__module__.partition(".")[0] == _PACKAGE
+
+
+def _is_a_bug(error: BaseException, entries: Sequence[tuple[TracebackType, str]]) -> bool:
+    """Return whether an error that is none of this package's own comes from inside it, and not on purpose."""
+    found = next((entry for entry in reversed(entries) if entry[1] not in sys.stdlib_module_names), None)
+    if found is None or found[1] not in _OURS:
+        return False  # a function of the program, called from here, has raised it
+    # If no function was entered, the arguments don't fit it.  And mypy would find a keyword that this package misspells.
+    if isinstance(error, TypeError) and (len(entries) == 1 or "unexpected keyword argument" in str(error)):
+        return False
+    frame = found[0].tb_frame
+    lookup = isinstance(error, LookupError) and frame.f_code.co_name == "__getitem__"
+    # An assertion for tests hides itself, as pytest and IPython know it.
+    return not lookup and "__tracebackhide__" not in frame.f_locals
+
+
+def _package(frame: FrameType) -> str:
+    """Return the name of the package that a frame's code belongs to."""
+    name: str = frame.f_globals.get("__name__") or ""
+    return name.partition(".")[0]
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -12,7 +12,7 @@ import attrs
 from auth0_meta.arguments import number
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.errors import InputError, StateError
-from auth0_meta.redact import count
+from auth0_meta.redact import count, discreet
 
 if TYPE_CHECKING:
     from auth0_meta.actions import Action, Event, LoginOutcome, PostLoginTrigger, TriggerSettings
@@ -92,6 +92,7 @@ class FakeClock:
         return condition.wait(0)
 
 
+@discreet
 @attrs.frozen(kw_only=True, repr=False)
 class Simulation:
     """The result of a simulated login.
@@ -151,6 +152,7 @@ class Simulation:
         return f"<Simulation {self.outcome}, {count(len(self.requests), 'request')}>"
 
 
+@discreet
 def simulate(
     actions: Action | Iterable[Action],
     event: Event | Mapping[str, Any],
@@ -184,6 +186,7 @@ def simulate(
     return _simulation(trigger, local, trigger.run(login), before, login.user.user_id)
 
 
+@discreet
 async def asimulate(
     actions: Action | Iterable[Action],
     event: Event | Mapping[str, Any],

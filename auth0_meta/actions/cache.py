@@ -10,6 +10,7 @@ import attrs
 
 from auth0_meta.clock import Clock
 from auth0_meta.forks import renew_after_fork
+from auth0_meta.redact import discreet
 
 # Source: Auth0's limits of Actions.  The documentation says 8 kB in all, the SDK 16.25 KiB: the lower limit
 # is safe whichever is true.
@@ -38,6 +39,7 @@ class CacheResult:
     record: CacheRecord | None = None
 
 
+@discreet
 class Cache:
     """A cache of strings that all logins of one trigger share in this process; thread-safe.
 

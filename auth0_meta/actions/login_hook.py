@@ -14,6 +14,7 @@ from auth0_meta.actions.runner import Steps
 from auth0_meta.actions.trigger import PostLoginTrigger, login_steps
 from auth0_meta.errors import InputError, StateError
 from auth0_meta.http.channel import HasChannel
+from auth0_meta.redact import discreet
 from auth0_meta.transactions.options import Oversize
 
 _NAME = "the post_login block"
@@ -25,6 +26,7 @@ _BLOCK = RegisteredAction(
 )
 
 
+@discreet
 class post_login:
     """Run a block as the only action of a login; leaving the block writes what it staged, in one PATCH.
 
@@ -74,5 +76,7 @@ class post_login:
     ) -> None:
         assert self._steps is not None  # noqa: S101  # it was entered
         self._api.outcome = outcome = runner.run(self._steps, failure=error)
+        if error is not None:
+            error.__traceback__ = trace  # the steps that it was thrown into have added their lines
         if outcome.error is not None and outcome.error is not error:
             raise outcome.error

@@ -8,6 +8,7 @@ from typing import Any, Self
 import attrs
 
 from auth0_meta.models import CommitResult
+from auth0_meta.redact import discreet
 
 
 @attrs.frozen
@@ -21,6 +22,7 @@ class Redirect:
     state: str = attrs.field(repr=False)
 
 
+@discreet
 @attrs.frozen(kw_only=True, repr=False)
 class LoginOutcome:
     """How a login ended after its actions; the repr shows names and sizes only.

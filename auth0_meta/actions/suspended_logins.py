@@ -20,6 +20,7 @@ from auth0_meta.arguments import number, whole
 from auth0_meta.errors import ConfigError, RedirectError
 from auth0_meta.files.paths import check_owner, check_regular, status_of
 from auth0_meta.files.paths import refusal as refused_path
+from auth0_meta.redact import discreet
 
 if TYPE_CHECKING:
     import sqlite3
@@ -128,6 +129,7 @@ class States(Protocol):
         ...
 
 
+@discreet
 class MemoryStates:
     """Suspended logins in the memory of this process: for a single worker, and lost when it restarts.
 
@@ -175,6 +177,7 @@ _LONGEST = 86_400.0
 _FIND = "SELECT data, expires_at FROM suspended WHERE key = ?"
 
 
+@discreet
 class SqliteStates:
     """Suspended logins in an SQLite file that all workers of one machine share.
 

@@ -21,6 +21,7 @@ from auth0_meta.actions.staging import Staging
 from auth0_meta.actions.suspended_logins import MemoryStates, States, SuspendedLogin, digest, refusal
 from auth0_meta.errors import InputError
 from auth0_meta.http.channel import HasChannel
+from auth0_meta.redact import discreet
 from auth0_meta.transactions.options import Oversize
 from auth0_meta.warn import Place, place
 
@@ -42,6 +43,7 @@ class TriggerSettings(TypedDict, total=False):
     cache: Cache | None
 
 
+@discreet
 class PostLoginTrigger:
     """Run actions after a login, with the semantics of Auth0's post-login trigger.
 

@@ -8,6 +8,7 @@ from typing import Any
 from auth0_meta.changes.jsonvalue import ABSENT, Bag, KeyPath, Path, thaw
 from auth0_meta.changes.rules import first_level, parse_path, read
 from auth0_meta.errors import MetadataError
+from auth0_meta.redact import discreet
 
 
 def _refusing(call: str) -> Callable[..., Any]:
@@ -16,7 +17,7 @@ def _refusing(call: str) -> Callable[..., Any]:
     def refuse(self: Any, *arguments: Any, **_: Any) -> Any:
         raise self._refusal(call, arguments)
 
-    return refuse
+    return discreet(refuse)
 
 
 class ReadOnlyDict(dict[str, Any]):
@@ -69,6 +70,7 @@ class ReadOnlyList(list[Any]):
         return list, (self.copy(),)
 
 
+@discreet
 class MetadataDict(ReadOnlyDict):
     """A read-only object of metadata: `get` takes a path, dotted or a tuple, as a transaction's bag does.
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from auth0_meta.errors import InputError
 
+__tracebackhide__ = True  # pytest shows the decorated function, not what is around it
+
 _PARAMETER = "tenant"
 _TEST_PREFIX = "test"
 Anew = Callable[[], AbstractContextManager[None]]

@@ -26,14 +26,15 @@ from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.tokens import LIFETIME
 from auth0_meta.emulator.tenant_users import Users
 from auth0_meta.errors import ConfigError, InputError, StateError
+from auth0_meta.redact import discreet
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-
 _CALLBACK = re.compile(r"[a-z][a-z0-9+.-]*://[!-\"$-~]+", re.IGNORECASE)
 
 
+@discreet
 class InProcessTenant:
     """A tenant that is used in this process only; `LocalTenant` adds an address to it."""
 
@@ -104,6 +105,7 @@ class InProcessTenant:
         and whatever a second writer or predicate raised; the first such error is the cause.  The end of a
         `with` block raises for the last kind by itself, because the client may have retried and succeeded.
         """
+        __tracebackhide__ = True
         raised = self._state.raised
         self._reported = [*raised]
         lines = findings(self.faults_unfired(), self.journal.not_served, raised)
@@ -112,6 +114,7 @@ class InProcessTenant:
 
     def _raise_unreported(self, error: Exception | None) -> None:
         """Raise for errors of second writers and predicates that `verify` has not reported; `error` ends the block."""
+        __tracebackhide__ = True
         new = [raised for raised in self._state.raised if raised not in self._reported]
         self._reported = [*self._state.raised]
         if new:

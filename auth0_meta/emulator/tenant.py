@@ -30,6 +30,7 @@ from auth0_meta.emulator.state.limiter import Limiter
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.emulator.state.users import Store, UserStore
 from auth0_meta.errors import ConfigError, StateError
+from auth0_meta.redact import discreet
 
 if TYPE_CHECKING:
     from auth0_meta.client import ManagementClient
@@ -48,6 +49,7 @@ _UNUSED_PORT = 1
 _PUBLIC_URL = re.compile(r"(https?)://((?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?)/?", re.IGNORECASE)
 
 
+@discreet
 class LocalTenant(InProcessTenant):
     """An Auth0 tenant on this machine: state, rules, rate limits, faults and a journal.
 

@@ -15,12 +15,14 @@ from auth0_meta.emulator.rules.metadata import BAGS
 from auth0_meta.emulator.state.history import Change
 from auth0_meta.emulator.state.tenant_state import TenantState
 from auth0_meta.errors import InputError
+from auth0_meta.redact import discreet
 
 _BY = "tenant.users"
 # Users of other providers may have no email.
 _WITH_EMAIL = ("auth0", "email")
 
 
+@discreet
 class LiveUser(Mapping[str, Any]):
     """One user's profile, read afresh on each access; the values are copies.
 
@@ -99,6 +101,7 @@ class LiveUser(Mapping[str, Any]):
         return self._state.history.of(self.user_id)
 
 
+@discreet
 class Users:
     """The tenant's users: `users[user_id]`, iteration, `len`, and `in` with an id."""
 

@@ -254,6 +254,7 @@ def _logged(runner: Runner, kind: Kind, ledger: Ledger) -> RunResult:
     return result
 
 
+@discreet
 def purge(job: JobFile, /) -> None:
     """Delete every value from a job file: before-images, documents, operations.  It can't be applied or undone then.
 
@@ -295,6 +296,7 @@ class Status:
 _YEAR_5138 = 1e11
 
 
+@discreet
 def status(job: JobFile, /) -> Status:
     """Return where a job stands, even while another process applies it.  Raises `LedgerError` for any other file."""
     with Ledger.open(_path("job", job)) as ledger, explain_damage(ledger.path):
@@ -374,7 +376,7 @@ def _evaluator_again(ledger: Ledger, migration: Migration | None) -> Evaluator |
     try:
         found = Path(migration).stat()
     except OSError as error:
-        raise InputError(f"{migration} can't be read: {error.strerror} (nothing was sent)") from error
+        raise InputError(f"{migration} can't be read: {error.strerror} (nothing was sent)") from None
     # A shared directory may hold a trap.  Windows has no user ids.
     if hasattr(os, "geteuid") and (found.st_uid not in (os.geteuid(), 0) or found.st_mode & stat.S_IWOTH):
         whose = "belongs to somebody else" if found.st_uid != os.geteuid() else "can be changed by everybody"

@@ -12,7 +12,7 @@ from auth0_meta.migrate.api import JobFile, Status, status_of
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import BAD_OUTCOMES
 from auth0_meta.migrate.ledger.sqlite import explain_damage
-from auth0_meta.redact import printable
+from auth0_meta.redact import discreet, printable
 
 _BINS = 240
 _MOST_NAMED = 200
@@ -30,6 +30,7 @@ svg text { font: 11px system-ui, sans-serif; fill: var(--soft) } .rate { fill: n
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
+@discreet
 def report(job: JobFile, /) -> dict[str, Any]:
     """Return what a report says, as JSON: status, seconds of each run, users to look at, users who could not be planned.
 
@@ -48,6 +49,7 @@ def report(job: JobFile, /) -> dict[str, Any]:
         }
 
 
+@discreet
 def render(job: JobFile, /, *, as_json: bool = False) -> str:
     """Return the report as one self-contained HTML page, or as JSON, with what a terminal would obey escaped.
 

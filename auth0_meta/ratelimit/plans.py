@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 from auth0_meta.arguments import number, whole
 from auth0_meta.errors import ConfigError
+from auth0_meta.redact import discreet
 
 GROUPS = ("users read", "users write", "other")
 """The Management API's route groups; `/oauth/token` is the Authentication API's, group "token"."""
@@ -18,6 +19,7 @@ class _Numbers(NamedTuple):
     per_second: float
 
 
+@discreet
 class RateLimit(_Numbers):
     """A token bucket: `burst` tokens, refilled at `per_second`.
 

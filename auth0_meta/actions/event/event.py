@@ -11,6 +11,7 @@ from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.errors import InputError
 from auth0_meta.http.request import user_path
 from auth0_meta.models import User
+from auth0_meta.redact import discreet
 
 # These sections always exist, empty if the source lacks them; the others are None in that case.  Source: what Auth0
 # documents as always present.
@@ -24,6 +25,7 @@ _PROTOCOL_CLAIMS = frozenset({
 })  # fmt: skip
 
 
+@discreet
 class Event(EventSections):
     """One login, read-only: Auth0's post-login event, version 3.
 

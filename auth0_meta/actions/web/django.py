@@ -11,7 +11,7 @@ from auth0_meta.actions.web.browser import COOKIE_NAME, LOGIN_METHODS, BrowserRe
 from auth0_meta.actions.web.core import Adapter, Login, Return
 from auth0_meta.actions.web.form import Refusal, read_body, read_form
 from auth0_meta.actions.web.views import DecoratedView, is_async, mark_decorated
-from auth0_meta.errors import ConfigError, MissingExtraError
+from auth0_meta.errors import ConfigError, missing_extra
 
 try:
     from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
@@ -20,7 +20,7 @@ try:
     from django.urls import URLPattern, path, resolve
     from django.utils.translation import activate, get_language_from_path
 except ModuleNotFoundError as error:
-    raise MissingExtraError(f'this needs {error.name}: pip install "auth0-meta[django]"') from error
+    raise missing_extra(error, "django") from None
 
 Claims = Callable[[HttpRequest], Any]
 """Returns the claims, or is async and does so."""

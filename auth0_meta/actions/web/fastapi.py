@@ -21,7 +21,7 @@ from auth0_meta.actions.web.browser import (
 from auth0_meta.actions.web.core import Adapter, Return
 from auth0_meta.actions.web.form import MAX_BODY_BYTES, Refusal, read_form
 from auth0_meta.actions.web.views import DecoratedView, is_async, without_self
-from auth0_meta.errors import ConfigError, MissingExtraError
+from auth0_meta.errors import ConfigError, missing_extra
 
 try:
     from starlette.concurrency import run_in_threadpool
@@ -31,7 +31,7 @@ try:
     from starlette.routing import Route
     from starlette.types import Message, Receive, Scope, Send
 except ModuleNotFoundError as error:
-    raise MissingExtraError(f'this needs {error.name}: pip install "auth0-meta[fastapi]"') from error
+    raise missing_extra(error, "fastapi") from None
 
 Claims = Callable[[Request], Any]
 """Returns the claims, or is async and does so."""

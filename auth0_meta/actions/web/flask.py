@@ -12,13 +12,13 @@ from auth0_meta.actions.web.browser import COOKIE_NAME, LOGIN_METHODS, BrowserRe
 from auth0_meta.actions.web.core import Adapter, Return
 from auth0_meta.actions.web.form import Refusal, read_body, read_form
 from auth0_meta.actions.web.views import is_async
-from auth0_meta.errors import ConfigError, MissingExtraError
+from auth0_meta.errors import ConfigError, missing_extra
 
 try:
     import flask
     from flask.sansio.scaffold import Scaffold
 except ModuleNotFoundError as error:
-    raise MissingExtraError(f'this needs {error.name}: pip install "auth0-meta[flask]"') from error
+    raise missing_extra(error, "flask") from None
 
 Claims = Callable[[], Any]
 """Returns the claims, or is async and does so."""

@@ -26,6 +26,7 @@ _CLOCK_AHEAD = 300
 _OF_ACCESS_TOKENS = ("scope", "permissions", "gty")
 
 
+@discreet
 class SigningKeys:
     """The signing keys of a tenant, fetched on first use, and again for an unknown key id.  Thread-safe.
 

@@ -7,8 +7,10 @@ from urllib.parse import urlencode, urlsplit
 from auth0_meta.actions.redirect import is_clean
 from auth0_meta.errors import ConfigError, InputError
 from auth0_meta.http.transport import base_url
+from auth0_meta.redact import discreet
 
 
+@discreet
 class ReturnUrls:
     """The URLs that browsers may return to: paths of the application itself, and the absolute URLs that are listed.
 

@@ -109,7 +109,7 @@ def read_config(source: str | os.PathLike[str] | Mapping[str, Any]) -> Config:
             text = _with_keywords(read_file(path, most=_MOST).decode("utf-8-sig"), _keywords())
             parsed = json.loads(text) if path.suffix == ".json" else parse_yaml(text)
     except InputError as error:
-        raise ConfigError(str(error)) from error.__cause__
+        raise ConfigError(str(error)) from None
     return _checked(str(path), parsed)
 
 

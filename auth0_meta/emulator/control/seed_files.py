@@ -16,7 +16,7 @@ from auth0_meta._version import __version__
 from auth0_meta.emulator.control.snapshots import FORMAT, HEAD, VERSION, checked_rows, row_lines, user_lines
 from auth0_meta.emulator.http.message import is_deep
 from auth0_meta.emulator.state.tables import Row
-from auth0_meta.errors import InputError
+from auth0_meta.errors import InputError, missing_extra
 from auth0_meta.files.paths import opening, read_file
 
 SAMPLE: tuple[dict[str, Any], ...] = (
@@ -106,7 +106,7 @@ def explained(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"can't read {what} in {path}: {error.strerror}") from error
+        raise InputError(f"can't read {what} in {path}: {error.strerror}") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{path} is not valid JSON: {error.msg} on line {error.lineno}") from None
     except UnicodeDecodeError:
@@ -195,7 +195,10 @@ def _checked(user: Any, number: int, *, verbatim: bool) -> dict[str, Any]:
 
 def parse_yaml(text: str) -> Any:
     """Parse YAML with a safe loader (the one in C if available) that returns dates as strings, as in JSON."""
-    import yaml  # noqa: PLC0415  # loads on use
+    try:
+        import yaml  # noqa: PLC0415  # loads on use
+    except ModuleNotFoundError as error:
+        raise missing_extra(error, "emulator") from None
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     resolvers = {

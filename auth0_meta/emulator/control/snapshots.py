@@ -84,7 +84,7 @@ def write_snapshot(path: str | os.PathLike[str], lines: Iterable[str]) -> int:
             if line != _END:
                 raise InputError(f"{_CUT_SHORT}; {path} was left as it was")
     except OSError as error:
-        raise InputError(f"can't write {path}: {error.strerror or error}") from error
+        raise InputError(f"can't write {path}: {error.strerror or error}") from None
     return count - 1  # the first line
 
 

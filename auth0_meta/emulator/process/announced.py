@@ -77,7 +77,7 @@ def find_run(port: int) -> dict[str, Any]:
     except FileNotFoundError:
         facts = None
     except OSError as error:
-        raise InputError(f"{path} can't be trusted to announce a local tenant: {error.strerror}") from error
+        raise InputError(f"{path} can't be trusted to announce a local tenant: {error.strerror}") from None
     except (ValueError, RecursionError):
         facts = None
     if isinstance(facts, dict) and "url" in facts:
@@ -136,8 +136,8 @@ def session(port: int, *, timeout: float = _TIMEOUT) -> Iterator[Callable[..., A
             yield send
         except (json.JSONDecodeError, Foreign):
             raise InputError(f"what responds on port {port} is not the tenant that was announced") from None
-        except OSError as error:
-            raise not_responding(port) from error
+        except OSError:
+            raise not_responding(port) from None
 
 
 def find_serving(
@@ -172,8 +172,8 @@ def find_serving(
         ca_file, directory = Path(facts["ca_file"]), Path(facts["SSL_CERT_FILE"]).parent
         try:
             facts |= certificate_files(ca_file, directory)
-        except OSError as error:
-            raise not_responding(port) from error
+        except OSError:
+            raise not_responding(port) from None
     return facts
 
 

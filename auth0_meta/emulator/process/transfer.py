@@ -41,8 +41,8 @@ def _lines(response: Any, port: int) -> Iterator[str]:
     try:
         for line in response.iter_lines(_CHUNK):
             yield f"{line.decode()}\n"
-    except OSError as error:  # here, or it would look like one of the file that is written
-        raise not_responding(port) from error
+    except OSError:  # here, or it would look like one of the file that is written
+        raise not_responding(port) from None
 
 
 def load(

@@ -42,9 +42,7 @@ def kept_authority(directory: str | os.PathLike[str]) -> tuple[trustme.CA, Path]
             with replacing(public) as file:
                 file.write(certificate.decode("ascii"))
     except OSError as error:
-        raise ConfigError(
-            f"{folder} can't keep a certificate authority: {error.strerror or error}"
-        ) from error
+        raise ConfigError(f"{folder} can't keep a certificate authority: {error.strerror or error}") from None
     return authority, public
 
 
@@ -87,7 +85,7 @@ def _load(path: Path) -> trustme.CA:
         if os.name == "posix" and os.stat(path).st_mode & 0o077:
             raise refusal("others may read the key in it: delete it, and distrust its certificate")
     except OSError as error:
-        raise ConfigError(f"{path} can't be used: {error.strerror or error}") from error
+        raise ConfigError(f"{path} can't be used: {error.strerror or error}") from None
     try:
         certificate = x509.load_pem_x509_certificate(data)
         signs = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca

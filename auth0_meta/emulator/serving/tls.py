@@ -13,6 +13,7 @@ from pathlib import Path
 
 from auth0_meta.emulator.serving.ca_bundle import certificate_files
 from auth0_meta.emulator.serving.ca_directory import kept_authority
+from auth0_meta.errors import missing_extra
 
 _NAMES = ("localhost", "127.0.0.1", "::1")
 # Browsers refuse a server's certificate that is valid for longer.  It is made anew at each start.
@@ -29,7 +30,10 @@ class Authority:
     def __init__(
         self, names: tuple[str, ...] = (), *, directory: str | os.PathLike[str] | None = None
     ) -> None:
-        import trustme  # noqa: PLC0415  # tenants without TLS don't need it
+        try:
+            import trustme  # noqa: PLC0415  # tenants without TLS don't need it
+        except ModuleNotFoundError as error:
+            raise missing_extra(error, "emulator") from None
 
         self._kept: Path | None = None
         if directory is None:

@@ -6,11 +6,13 @@ import threading
 
 from auth0_meta.clock import Clock
 from auth0_meta.errors import InputError
+from auth0_meta.redact import discreet
 
 # datetime ends with the year 9999; leave room for lifetimes.
 _END = 253_370_764_800.0
 
 
+@discreet
 class TenantClock:
     """A `Clock` that follows another clock, except that it can be frozen and advanced.
 

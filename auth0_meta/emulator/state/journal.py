@@ -12,6 +12,7 @@ from typing import Any, overload
 
 from auth0_meta.emulator.rules.journal_entry import Entry
 from auth0_meta.emulator.rules.matching.near_misses import describe_near_misses, mismatches
+from auth0_meta.redact import discreet
 
 _ANY = object()
 _MOST_BYTES, _MOST_BYTES_UNLIMITED = 64 * 1024**2, 512 * 1024**2
@@ -20,6 +21,7 @@ _ID = re.compile(r"(?<=/)(?!v\d/)[^/]*[\d%][^/]*")
 """A part of a path that looks like an id."""
 
 
+@discreet
 class Journal:
     """The entries, in the order in which the requests finished; thread-safe.
 
@@ -120,6 +122,7 @@ class Journal:
 
         >>> Journal().assert_called("PATCH", times=0)
         """
+        __tracebackhide__ = True
         wanted = _criteria(method, path, user_id, status)
         if json is not _ANY:
             wanted["json"] = json

@@ -245,7 +245,7 @@ def _opened(path: str) -> tuple[sqlite3.Connection, bool]:
         raise _holds_something_else(path) from None
     except (OSError, sqlite3.Error) as error:
         msg = f"can't keep the tenant in {path}: {getattr(error, 'strerror', None) or error}"
-        raise ConfigError(msg) from error
+        raise ConfigError(msg) from None
     try:
         is_new = _prepare(connection, path)
     except (sqlite3.Error, ConfigError) as error:
@@ -253,7 +253,7 @@ def _opened(path: str) -> tuple[sqlite3.Connection, bool]:
         if isinstance(error, ConfigError):
             raise
         why = "another local tenant has it open" if "locked" in str(error) else str(error)
-        raise ConfigError(f"can't keep the tenant in {path}: {why}") from error
+        raise ConfigError(f"can't keep the tenant in {path}: {why}") from None
     return connection, is_new
 
 

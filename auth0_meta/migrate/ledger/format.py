@@ -130,7 +130,7 @@ def check_replaceable(path: Path) -> None:
             raise exists from None
         # It may be a plan that was killed while it made its tables, which can be read only after this journal.
     except OSError as error:
-        raise refusal(path, f"can't be replaced: {error.strerror}") from error
+        raise refusal(path, f"can't be replaced: {error.strerror}") from None
     try:
         with contextlib.closing(connect(path, write=False)) as db:
             application, schema = _header(db)

@@ -121,7 +121,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
             if (status := status_of(path)) is not None:
                 check_regular(status)
         except OSError as error:
-            raise refusal(path, f"can't be used: {error.strerror}") from error
+            raise refusal(path, f"can't be used: {error.strerror}") from None
         if status is None:
             raise refusal(path, f"does not exist: create it with auth0-meta migrate plan ... -o {path}")
         with contextlib.ExitStack() as cleanup:

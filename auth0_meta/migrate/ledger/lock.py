@@ -38,7 +38,7 @@ class FileLock:
         try:
             status = own_file(path)[1]
         except OSError as error:
-            raise refusal(path, f"can't be used: {error.strerror}. Nothing was sent") from error
+            raise refusal(path, f"can't be used: {error.strerror}. Nothing was sent") from None
         if (
             status is not None and status.st_nlink > 1
         ):  # SQLite's companion files and this lock are found by name
@@ -71,7 +71,7 @@ class FileLock:
             return io.FileIO(self._name, "r+", opener=_open)
         except OSError as error:
             msg = f"{self._name} can't be made ({error.strerror}): the job file's directory must be writable. Nothing was sent"
-            raise LedgerError(msg, path=str(self._path)) from error
+            raise LedgerError(msg, path=str(self._path)) from None
 
     def _lock_file(self, file: io.FileIO) -> None:
         path = self._path
@@ -85,10 +85,10 @@ class FileLock:
                     f"{self._name} can't be locked ({error.strerror}): does this file system support locks? "
                     "Put the job file on a local disk. Nothing was sent"
                 )
-                raise LedgerError(msg, path=str(path)) from error
+                raise LedgerError(msg, path=str(path)) from None
             who = f"process {holder}" if holder.isdigit() else "another process"
             msg = f"{who} is working with {path}: wait for it, or end it. This one has sent nothing"
-            raise LedgerError(msg, path=str(path)) from error
+            raise LedgerError(msg, path=str(path)) from None
 
     def close(self) -> None:
         """Release the lock, if it is taken; closing twice is harmless."""

@@ -56,10 +56,10 @@ def explain_errors(path: Path) -> Iterator[None]:
         if "decode" in str(error):  # such a message quotes what was read, which may be a value
             raise damaged(path) from None
         meaning = next(meaning for sign, meaning in _MEANINGS.items() if sign in str(error))
-        raise refusal(path, f"can't be used: {meaning} (SQLite: {error})") from error
+        raise refusal(path, f"can't be used: {meaning} (SQLite: {error})") from None
     except OSError as error:
         cure = "free space" if error.errno == errno.ENOSPC else "check the path and its permissions"
-        raise refusal(path, f"can't be used: {error.strerror or error}: {cure} (SQLite: {error})") from error
+        raise refusal(path, f"can't be used: {error.strerror or error}: {cure} (SQLite: {error})") from None
 
 
 @contextlib.contextmanager
@@ -129,7 +129,7 @@ def check_companions(path: Path) -> None:
     try:
         check_neighbours(target)
     except OSError as error:
-        raise refusal(path, f"can't be used: {error.strerror}. Nothing was sent") from error
+        raise refusal(path, f"can't be used: {error.strerror}. Nothing was sent") from None
 
 
 def files(path: Path) -> list[Path]:

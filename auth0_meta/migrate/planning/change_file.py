@@ -15,6 +15,7 @@ from auth0_meta.errors import InputError, MetadataError
 from auth0_meta.migrate.planning.addresses import ByEmail
 from auth0_meta.migrate.planning.csv_rows import USER_COLUMNS, is_spoiled, shown
 from auth0_meta.migrate.planning.files import BadLine, Head, Line, Lines
+from auth0_meta.redact import discreet
 from auth0_meta.warn import notice
 
 UserChange = tuple[str | ByEmail, Change]
@@ -32,6 +33,7 @@ _PROFILE = {
 """The fields of a profile that an export can have as columns; source: Auth0's response to GET /users/{id}."""
 
 
+@discreet
 class ChangeFile:
     """Iterate over the (user, change) pairs of a CSV or NDJSON file; a row that can't be read is a `BadLine`.
 

@@ -20,7 +20,7 @@ from auth0_meta.migrate.planning.addresses import ByEmail
 from auth0_meta.migrate.planning.files import BadLine, Head, Lines
 from auth0_meta.migrate.planning.text_file import GZIP, numbered
 from auth0_meta.models import Job
-from auth0_meta.redact import printable
+from auth0_meta.redact import discreet, printable
 
 Connect = Callable[[], ManagementClient]
 ROOT_FIELDS = ("user_id", "email", "email_verified", "name", "created_at", "updated_at", "identities")
@@ -49,6 +49,7 @@ class Source(Protocol):
         ...
 
 
+@discreet
 class FileSource:
     """Take users from a file: NDJSON rows, CSV or a list; gzipped or not.  "-" is standard input.
 
@@ -84,6 +85,7 @@ class FileSource:
                 yield Found(line.whom, line.values if profile else None)
 
 
+@discreet
 class SearchSource:
     """Take the users that a search finds: `GET /users`, scope `read:users`; Lucene syntax, at most 1000 (Auth0's limit).
 
@@ -113,6 +115,7 @@ class SearchSource:
                 yield Found(user.user_id, user.raw)
 
 
+@discreet
 class ExportSource:
     """Take every user from a users-export job: the source for whole tenants.
 
@@ -162,9 +165,9 @@ class ExportSource:
                     yield _exported(line, n)
             except InputError as error:
                 raise JobError(f"{error}", job_id=job.id, job=job) from None
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            except (EOFError, zlib.error, gzip.BadGzipFile):
                 what = f"the file of export {job.id} is cut short: plan again"
-                raise JobError(printable(what), job_id=job.id, job=job) from error
+                raise JobError(printable(what), job_id=job.id, job=job) from None
 
 
 def _exported(line: bytes, n: int) -> Found | BadLine:

@@ -33,7 +33,7 @@ def open_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     try:
         raw: BinaryIO = sys.stdin.buffer if str(path) == STDIN else open(path, "rb")  # noqa: SIM115  # closed below
     except OSError as error:
-        raise InputError(f"{name} can't be read: {error.strerror}") from error
+        raise InputError(f"{name} can't be read: {error.strerror}") from None
     try:
         # A replacement for stdin may be unbuffered; a second buffer on a buffered one would wait until it is full.
         buffered = cast("io.BufferedReader", raw if hasattr(raw, "peek") else io.BufferedReader(raw))
@@ -49,8 +49,8 @@ def open_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
         yield io.TextIOWrapper(plain, encoding="utf-16" if start in _UTF_16 else "utf-8-sig", newline="")
     except UnicodeDecodeError:
         raise InputError(f"{name} is not UTF-8 text: save it as UTF-8 (in Excel, as 'CSV UTF-8')") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{name} is cut short or is not a gzip file") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise InputError(f"{name} is cut short or is not a gzip file") from None
     finally:
         if str(path) != STDIN:
             raw.close()
