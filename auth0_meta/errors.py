@@ -153,7 +153,12 @@ class PathError(MetadataError):
 
     It is raised at staging if the profile is known, otherwise after the read and before the PATCH; nothing was
     written.  Only `merge` overwrites a scalar with an object.
+
+    Attribute `staged_at`: the file and the line that staged the change, as the message names them; None if it is raised
+    there.
     """
+
+    staged_at: tuple[str, int] | None = None
 
 
 class StateError(Auth0MetaError, RuntimeError):

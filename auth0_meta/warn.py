@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import warnings
@@ -17,11 +18,14 @@ _BETWEEN = frozenset({"auth0_meta", "collections", "_collections_abc", "contextl
 
 
 class Place(NamedTuple):
-    """A line of the program, for a warning that is issued later or in another thread."""
+    """A line of the program, for a warning or an error that comes later or in another thread."""
 
     file: str
     line: int
     globals: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{os.path.basename(self.file)}:{self.line}"
 
 
 def place() -> Place:

@@ -198,13 +198,19 @@ class BagChange:
         return _Staged((Set((op.key,), value),), value, size)
 
     def _run(self, value: Any, ops: Iterable[Operation]) -> Any:
-        try:
-            for op in ops:
+        for op in ops:
+            try:
                 value = op.apply(value)
-        except Clash as clash:
-            problem = f"{clash.problem}; nothing was written"
-            rules.refuse(problem, bag=self._bag, path=clash.path, error=PathError)
+            except Clash as clash:
+                raise self._refusal(clash, op) from None
         return value
+
+    def _refusal(self, clash: Clash, op: Operation) -> PathError:
+        """Return the error for an operation that met the wrong type, with the line that staged it."""
+        where = f"{self._bag} {rules.shown(clash.path)!r}"
+        at = "" if op.staged_at is None else f" (staged at {op.staged_at})"
+        msg = f"{where}: {clash.problem}; nothing was written{at}"
+        return PathError(msg, bag=self._bag, path=clash.path, staged_at=op.staged_at and op.staged_at[:2])
 
     # The result -------------------------------------------------------------------------------------
 

@@ -124,8 +124,8 @@ class Change:
         """Return the PATCH body that `applied_to` computes; {} when there is nothing to send."""
         return self.applied_to(profile).document
 
-    def outgrown(self, after: Mapping[str, Any], /) -> tuple[Bag, str] | None:
-        """Return the bag where an increment makes a stored number inexact, and the reason of `rules.inexact`.
+    def outgrown(self, after: Mapping[str, Any], /) -> tuple[Bag, operations.Increment, str] | None:
+        """Return the bag and the increment that makes a stored number inexact, and the reason of `rules.inexact`.
 
         `after`: the profile that `applied_to` returns.  An amount that is inexact itself is not reported, because
         staging has done that.
@@ -135,7 +135,7 @@ class Change:
                 if not isinstance(op, operations.Increment) or rules.inexact(op.value, op.path):
                     continue
                 if (reason := rules.inexact(rules.read(after[bag], op.path), op.path)) is not None:
-                    return bag, reason
+                    return bag, op, reason
         return None
 
     def to_json(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 from auth0_meta.changes import rules
 from auth0_meta.changes.foreign_types import type_name
 from auth0_meta.changes.jsonvalue import ABSENT, Bag, KeyPath, Path, json_equal, json_size
+from auth0_meta.warn import Place
 
 
 class Clash(Exception):
@@ -36,7 +37,8 @@ class _Fields(NamedTuple):
 class Operation(_Fields):
     """What all operations have in common; the repr shows names and sizes only."""
 
-    __slots__ = ()
+    staged_at: Place | None = None
+    """The line that staged it, if an error at the commit may have to name that; no part of its value."""
     name: ClassVar[str]
     # What follows the name in JSON, which is also what `of` takes after the bag.
     fields: ClassVar[tuple[str, ...]] = ("path", "value")
@@ -61,6 +63,11 @@ class Operation(_Fields):
     def whole(self) -> bool:
         """Return whether the key's new value does not depend on its old one."""
         return self.replaces and len(self.path) == 1
+
+    @property
+    def may_clash(self) -> bool:
+        """Return whether `apply` may raise `Clash`."""
+        return False
 
     @property
     def size(self) -> int:
@@ -88,6 +95,9 @@ class Operation(_Fields):
 
     __hash__ = None  # type: ignore[assignment]  # may hold a dict
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(self)  # without the line, which has the globals of its module
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'.'.join(self.path)!r}: {self.size} B>"
 
@@ -106,6 +116,11 @@ class Set(Operation):
             return Delete.of(bag, path)
         keys = _parsed(path, bag)
         return (cls(keys, rules.checked(value, bag=bag, path=keys)),)
+
+    @property
+    def may_clash(self) -> bool:
+        """Return whether it has parents."""
+        return len(self.path) > 1
 
     def apply(self, old: Any) -> Any:
         """Raise `Clash` if a parent is not an object."""
@@ -172,6 +187,7 @@ class Append(Operation):
     name = "append"
     fields = ("path", "value", "keep")
     repeatable = False
+    may_clash = True
     overhead = 3
 
     @classmethod
@@ -202,6 +218,7 @@ class Increment(Operation):
     __slots__ = ()
     name = "increment"
     repeatable = False
+    may_clash = True
     overhead = 24  # the longest form of a double
 
     @classmethod

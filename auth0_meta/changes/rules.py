@@ -35,12 +35,15 @@ RESERVED = frozenset({
 """First-level names that `app_metadata` must not have. Source: the complete list in Auth0's metadata field names."""
 
 
-def refuse(
-    problem: str, *, bag: Bag, path: tuple[str, ...] = (), error: type[MetadataError] = MetadataError
-) -> NoReturn:
-    """Raise `error` with the bag and the path; `problem` says what to do and never contains a value."""
-    shown = ".".join(path[:8]) + ("..." if len(path) > 8 else "")
-    raise error(f"{bag} {shown!r}: {problem}" if path else f"{bag}: {problem}", bag=bag, path=path)
+def refuse(problem: str, *, bag: Bag, path: tuple[str, ...] = ()) -> NoReturn:
+    """Raise `MetadataError` with the bag and the path; `problem` says what to do and never contains a value."""
+    where = f"{bag} {shown(path)!r}" if path else bag
+    raise MetadataError(f"{where}: {problem}", bag=bag, path=path)
+
+
+def shown(path: tuple[str, ...]) -> str:
+    """Return a path as errors show it: dotted, and cut short if it is long."""
+    return ".".join(path[:8]) + ("..." if len(path) > 8 else "")
 
 
 def check_name(key: str, *, bag: Bag) -> None:

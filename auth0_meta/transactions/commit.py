@@ -166,8 +166,8 @@ class Commit:
         """Warn once of a stored number that an increment takes too far."""
         if not self._warned_of_numbers and (found := self._change.outgrown(after)) is not None:
             self._warned_of_numbers = True
-            bag, reason = found
-            notice(f"{bag} of {self._target.id}: {reason}")
+            bag, increment, reason = found
+            notice(f"{bag} of {self._target.id}: {reason}", at=increment.staged_at)
 
     def _check_profile(self, after: Mapping[str, Any]) -> None:
         """Warn once of a profile past 10 KB, or refuse it; if it is unknown, only what is staged counts."""

@@ -27,7 +27,7 @@ from auth0_meta.telemetry import log
 from auth0_meta.transactions.commit import Commit
 from auth0_meta.transactions.options import TransactionOptions
 from auth0_meta.transactions.write import read_stored
-from auth0_meta.warn import notice
+from auth0_meta.warn import notice, place
 
 
 class State(enum.Enum):
@@ -156,6 +156,9 @@ class Unit:
         if bag == "user_metadata":
             self._warn_of_secrets(operations)
         self._warn_of_numbers(staged, operations)
+        for operation in operations:
+            if operation.may_clash:
+                operation.staged_at = place()
         self.change = change
 
     def _warn_of_numbers(self, staged: BagChange, operations: Sequence[Operation]) -> None:
@@ -224,8 +227,8 @@ class Unit:
         part = Part(self.change, self.parts[-1] if self.parts else None)
         self.change = change
         self.parts.append(part)
-        for place, seen in () if joining is None else joining.reads.items():
-            self.reads.setdefault(place, seen)
+        for read, seen in () if joining is None else joining.reads.items():
+            self.reads.setdefault(read, seen)
         return part
 
     def merge_part(self, part: Part, *, joined: bool) -> None:

@@ -163,7 +163,7 @@ def _checked(name: str, value: Any) -> Config:
     left_out = [section for section in plain if section in _NOT_SERVED and _has_content(plain[section])]
     if left_out:
         msg = f"{name}: the local tenant does not serve {', '.join(left_out)}: left out"
-        warnings.warn(msg, MetadataWarning, stacklevel=4)
+        warnings.warn(msg, MetadataWarning, stacklevel=5)
     sections = {section: plain[section] or [] for section in _MAKERS if section in plain}
     for section, items in sections.items():
         if not (isinstance(items, list) and all(isinstance(item, dict) for item in items)):

@@ -326,7 +326,8 @@ class Planner:
         summary.changing += 1
         summary.count_keys(plan)
         if (outgrown := change.outgrown(after)) is not None:
-            summary.note_advice(user_id, [": ".join(outgrown)])
+            bag, _, reason = outgrown
+            summary.note_advice(user_id, [f"{bag}: {reason}"])
         if oversize:
             summary.note_oversize(user_id)
 
