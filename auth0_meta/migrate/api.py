@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import attrs
 
@@ -32,6 +32,7 @@ from auth0_meta.migrate.planning.replan import POLICIES, DriftPolicy
 from auth0_meta.migrate.planning.sandbox import Evaluator, InProcess, Sandbox
 from auth0_meta.migrate.planning.sources import Source, source
 from auth0_meta.migrate.planning.summary import PlanSummary
+from auth0_meta.migrate.report_types import RunReport, StatusReport
 from auth0_meta.redact import discreet
 from auth0_meta.telemetry import log
 
@@ -285,12 +286,13 @@ class Status:
     version: str
     counts: Mapping[str, int]
     summary: PlanSummary
-    runs: tuple[Mapping[str, Any], ...]
+    runs: tuple[RunReport, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> StatusReport:
         """Return everything as JSON; it holds ids and key names, no value."""
         own = attrs.asdict(self, recurse=False)
-        return {**own, "summary": self.summary.to_json(), "runs": [dict(run) for run in self.runs]}
+        runs = [run.copy() for run in self.runs]
+        return cast("StatusReport", {**own, "summary": self.summary.to_json(), "runs": runs})
 
 
 _YEAR_5138 = 1e11

@@ -12,6 +12,7 @@ from auth0_meta.migrate.api import JobFile, Status, status_of
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import BAD_OUTCOMES
 from auth0_meta.migrate.ledger.sqlite import explain_damage
+from auth0_meta.migrate.report_types import JobReport, RunReport
 from auth0_meta.redact import discreet, printable
 
 _BINS = 240
@@ -31,7 +32,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 @discreet
-def report(job: JobFile, /) -> dict[str, Any]:
+def report(job: JobFile, /) -> JobReport:
     """Return what a report says, as JSON: status, seconds of each run, users to look at, users who could not be planned.
 
     Raises `LedgerError` if the job file can't be read.
@@ -95,7 +96,7 @@ def _head(job: str, status: Status) -> str:
     return f"<h1>{escape(job)}</h1>" + _table("", ("", ""), rows) + _outcomes("Users by state", status.counts)
 
 
-def _run(run: Mapping[str, Any], bins: Sequence[Mapping[str, float]]) -> str:
+def _run(run: RunReport, bins: Sequence[Mapping[str, float]]) -> str:
     rows = [
         ("started", when(run["started"])),
         ("took", f"{run['seconds']} s"),

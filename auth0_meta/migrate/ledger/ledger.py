@@ -14,7 +14,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -47,6 +47,7 @@ from auth0_meta.migrate.ledger.sqlite import (
     refusal,
     rows_of,
 )
+from auth0_meta.migrate.report_types import RunReport
 
 _MOST_NOTE = 500
 
@@ -382,11 +383,12 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
         rows = [(run, second, json.dumps(tick)) for second, tick in ticks.items()]
         self._db.executemany("INSERT OR REPLACE INTO ticks VALUES (?, ?, ?)", rows)
 
-    def runs(self) -> list[dict[str, Any]]:
+    def runs(self) -> list[RunReport]:
         """Return the runs so far, each with its kind and number; a run whose process is gone has ended "killed"."""
         with explain_damage(self.path):
             found = self._rows("SELECT n, kind, facts FROM runs ORDER BY n")
-            runs = [{"run": n, "kind": kind, **json.loads(facts)} for n, kind, facts in found]
+            every = [{"run": n, "kind": kind, **json.loads(facts)} for n, kind, facts in found]
+            runs = cast("list[RunReport]", every)  # check_run raises if one is anything else
             for run in runs:
                 check_run(run)
                 if run["ended"] == "running" and not (run is runs[-1] and is_held(self.path)):

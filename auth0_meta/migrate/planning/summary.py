@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
 from auth0_meta.migrate.ledger.records import Plan
+from auth0_meta.migrate.report_types import SummaryReport
 
 _MOST_KEYS = 200
 _MOST_NAMED = 20
@@ -105,10 +106,10 @@ class PlanSummary:
         kinds = {"apply": False, "apply_trusting_the_plan": True}
         return {name: cost(self.changing, trust=trust, rates=self.rates) for name, trust in kinds.items()}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> SummaryReport:
         """Return everything as JSON: ids and key names, but no value."""
         costs = {name: attrs.asdict(one) for name, one in self.costs().items()}
-        return {**attrs.asdict(self), "costs": costs}
+        return cast("SummaryReport", {**attrs.asdict(self), "costs": costs})
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> PlanSummary:
