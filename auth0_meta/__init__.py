@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from auth0_meta.aio.client import AsyncManagementClient
     from auth0_meta.aio.jobs import AsyncJobs
     from auth0_meta.aio.users import AsyncUsers
+    from auth0_meta.changes.bag_change import BagChange
     from auth0_meta.changes.change import Change
-    from auth0_meta.changes.jsonvalue import JSONObject, JSONValue, KeyPath
+    from auth0_meta.changes.jsonvalue import Bag, JSONObject, JSONValue, KeyPath
     from auth0_meta.changes.views import MetadataDict
     from auth0_meta.client import ManagementClient
     from auth0_meta.clock import Clock
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
         StoredDataError,
         TransportError,
     )
-    from auth0_meta.http.budget import MaxWait
+    from auth0_meta.http.budget import MaxWait, OnRequest, Timeout
     from auth0_meta.models import (
         BatchOutcome,
         BatchResult,
@@ -76,7 +77,7 @@ if TYPE_CHECKING:
     from auth0_meta.transactions.async_transaction import AsyncMetadataTransaction
     from auth0_meta.transactions.bag import MetadataBag
     from auth0_meta.transactions.batch import MetadataBatch
-    from auth0_meta.transactions.options import Lock, Oversize, TransactionSettings
+    from auth0_meta.transactions.options import BatchSettings, Lock, Oversize, PathValues, TransactionSettings
     from auth0_meta.transactions.savepoint import Savepoint
     from auth0_meta.transactions.transaction import MetadataTransaction
     from auth0_meta.transactions.unit import State
@@ -86,8 +87,9 @@ _HOMES = {
     "aio.client": ("AsyncManagementClient",),
     "aio.jobs": ("AsyncJobs",),
     "aio.users": ("AsyncUsers",),
+    "changes.bag_change": ("BagChange",),
     "changes.change": ("Change",),
-    "changes.jsonvalue": ("JSONObject", "JSONValue", "KeyPath"),
+    "changes.jsonvalue": ("Bag", "JSONObject", "JSONValue", "KeyPath"),
     "changes.views": ("MetadataDict",),
     "client": ("ManagementClient",),
     "connection": ("ClientSettings",),
@@ -95,7 +97,7 @@ _HOMES = {
     "doctor": ("Check",),
     "endpoints.jobs": ("Jobs",),
     "endpoints.users": ("Users",),
-    "http.budget": ("MaxWait",),
+    "http.budget": ("MaxWait", "OnRequest", "Timeout"),
     "models": (
         "BatchOutcome",
         "BatchResult",
@@ -114,7 +116,7 @@ _HOMES = {
     "transactions.async_transaction": ("AsyncMetadataTransaction",),
     "transactions.bag": ("MetadataBag",),
     "transactions.batch": ("MetadataBatch",),
-    "transactions.options": ("Lock", "Oversize", "TransactionSettings"),
+    "transactions.options": ("BatchSettings", "Lock", "Oversize", "PathValues", "TransactionSettings"),
     "transactions.savepoint": ("Savepoint",),
     "transactions.transaction": ("MetadataTransaction",),
     "transactions.unit": ("State",),
@@ -134,10 +136,13 @@ __all__ = [
     "Auth0MetaError",
     "AuthError",
     "BadRequestError",
+    "Bag",
+    "BagChange",
     "BatchError",
     "BatchOutcome",
     "BatchResult",
     "BatchResults",
+    "BatchSettings",
     "Change",
     "Check",
     "ClientSettings",
@@ -166,12 +171,14 @@ __all__ = [
     "MissingExtraError",
     "NotFoundError",
     "NotSentError",
+    "OnRequest",
     "Outcome",
     "OutcomeUnknown",
     "Oversize",
     "Page",
     "PagingError",
     "PathError",
+    "PathValues",
     "Progress",
     "RateLimit",
     "RateLimitError",
@@ -184,6 +191,7 @@ __all__ = [
     "State",
     "StateError",
     "StoredDataError",
+    "Timeout",
     "TransactionSettings",
     "TransportError",
     "User",

@@ -11,19 +11,29 @@ from auth0_meta import errors
 
 EXPORTED = {
     "auth0_meta": """
-        AsyncJobs AsyncManagementClient AsyncMetadataBatch AsyncMetadataTransaction AsyncUsers BatchOutcome BatchResult BatchResults Change Check ClientSettings Clock CommitResult
+        AsyncJobs AsyncManagementClient AsyncMetadataBatch AsyncMetadataTransaction AsyncUsers Bag BagChange
+        BatchOutcome BatchResult BatchResults BatchSettings Change Check ClientSettings Clock CommitResult
         JSONObject JSONValue Job Jobs KeyPath Lock ManagementClient MaxWait MetadataBag MetadataBatch MetadataDict
-        MetadataTransaction Outcome Oversize Page Progress RateLimit RequestInfo Savepoint State TransactionSettings User UserId
+        MetadataTransaction OnRequest Outcome Oversize Page PathValues Progress RateLimit RequestInfo Savepoint State Timeout TransactionSettings User UserId
         Users Wait
         __version__""",
     "auth0_meta.actions": """
-        Action ActionObject Api Cache CacheRecord CacheResult Event LoginOutcome MemoryStates PostLoginTrigger Redirect
+        Action ActionObject AllOrThis Api Cache CacheRecord CacheResult Event LockFactory LoginOutcome MemoryStates PostLoginTrigger Redirect
         SqliteStates States TriggerSettings post_login""",
+    "auth0_meta.actions.event": """
+        Actor Agent AnonymousSession Application Authentication Authorization Connection Cookie CustomDomain
+        Device EnrolledFactor EventUser Experiment Frozen FrozenList FrozenMetadata GeoIp Identity
+        Method Organization Prompt RefreshPolicy RefreshToken RefreshTokenSettings Request ResourceGrant
+        ResourceServer RiskAssessment SecurityContext Session SessionClient SessionTransferToken Stats Tenant
+        TokenRequest Transaction""",
     "auth0_meta.actions.web": "Login ReturnUrls SigningKeys verify_id_token",
-    "auth0_meta.emulator": "Entry Fault Hook Journal LiveUser LocalTenant Switches Users",
+    "auth0_meta.emulator": """
+        Change Drop Entry Fault Hook Journal LiveUser LocalTenant RecordedResponse Switches TenantClock Users""",
     "auth0_meta.migrate": """
-        ApplyProgress ChangeFile Cost Event ExportProgress ExportSource FileSource Found MigrationEvent PlanProgress
-        PlanSummary Rates RunResult SearchSource Source Status UserDone Waiting apply plan purge render report status undo""",
+        ApplyProgress BadLine ByEmail ChangeFile Connect Cost CostReport CostsReport DriftPolicy Event ExportProgress
+        ExportSource FileSource Found InvalidReport JobFile JobReport Listener Migration MigrationEvent PlanProgress
+        PlanSummary Rates RatesReport RunReport RunResult SearchSource Source Status StatusReport SummaryReport
+        TroubleReport UserChange UserDone Waiting apply plan purge render report status undo""",
     "auth0_meta.testing": "FakeClock Simulation asimulate simulate",
 }
 # errors.py itself lists the errors, and test_packaging.py compares them.

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ast
 import enum
+import functools
+import importlib
 import inspect
 import itertools
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import pytest
+from support.doc_blocks import PACKAGES, ROOT
 
 import auth0_meta
 from auth0_meta import ManagementClient, MetadataTransaction, User
@@ -21,7 +23,7 @@ from auth0_meta.actions.event.sections import EventSections
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.testing import simulate
 
-PAGE = (Path(__file__).parent.parent / "docs" / "reference.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 OF_ANY: dict[type, Iterable[str]] = {
     dict: dir(dict),
     Mapping: dir(Mapping),
@@ -37,17 +39,17 @@ def documented(kind: type) -> tuple[set[str], set[str]]:
     """Return the members of a class that the page lists, and those that it shows by its docstrings."""
     where = rf"auth0_meta(?:\.\w+)*\.{kind.__name__}"
     found = re.search(rf"^\.\. auto\w+:: {where}(?:\(\))?\n((?:   :.*\n)*)", PAGE, re.MULTILINE)
-    assert found is not None, f"the reference does not list {kind.__name__}"
-    options = dict(re.findall(r"^   :([\w-]+): ?(.*)$", found[1], re.MULTILINE))
+    in_a_module = re.search(rf"^   :members:.*\b{kind.__name__}\b", PAGE, re.MULTILINE)
+    assert found or in_a_module, f"the reference does not list {kind.__name__}"
+    options = dict(re.findall(r"^   :([\w-]+): ?(.*)$", found[1], re.MULTILINE)) if found else {"members": ""}
     fields = set(re.findall(r"`(\w+)`", inspect.getdoc(kind) or ""))
     if "members" not in options:
         return set(), fields
     if options["members"]:
         return set(options["members"].split(", ")), fields
     homes = kind.__mro__ if "inherited-members" in options else (kind,)
-    methods = {
-        name for home in homes for name, value in vars(home).items() if getattr(value, "__doc__", None)
-    }
+    every = {name for home in homes for name, value in vars(home).items() if getattr(value, "__doc__", None)}
+    methods = {name for name in every if not name.startswith("_")}
     return set(), fields.union(methods, *map(attributes, homes))
 
 
@@ -149,6 +151,7 @@ def test_completion_shows_no_more_for_the_transaction_of_a_batch() -> None:
 
 SETTINGS: dict[str, tuple[type, Callable[..., Any]]] = {
     "ClientSettings": (auth0_meta.ClientSettings, ManagementClient),
+    "BatchSettings": (auth0_meta.BatchSettings, auth0_meta.MetadataBatch),
     "TransactionSettings": (auth0_meta.TransactionSettings, MetadataTransaction),
     "TriggerSettings": (TriggerSettings, PostLoginTrigger),
 }
@@ -162,3 +165,78 @@ def test_settings_are_those_of_the_constructor(name: str) -> None:
     expected = {p.name: p.annotation for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
     given = {key: getattr(hint, "__forward_arg__", hint) for key, hint in settings.__annotations__.items()}
     assert given == expected
+
+
+# What annotations name ----------------------------------------------------------------------------------
+
+NOT_EXPORTED = {"HasChannel", "ListOrTuple"}
+"""Nobody needs the names of these protocols: a client has a channel, and the other is in the definition of `JSONValue`."""
+
+
+def listed_objects() -> Iterator[tuple[object, bool]]:
+    """Yield each class and function that the page lists, and whether users call it."""
+    found = re.findall(
+        r"^\.\. auto(?:class|function):: (auth0_meta[\w.]*)\.(\w+)(\(\))?$", PAGE, re.MULTILINE
+    )
+    for module, name, made_by_us in found:
+        yield getattr(importlib.import_module(module), name), not made_by_us
+    for module, names in re.findall(r"^\.\. automodule:: (\S+)\n   :members: (.*)$", PAGE, re.MULTILINE):
+        for name in names.split(", "):
+            yield getattr(importlib.import_module(module), name), True
+
+
+def annotated() -> Iterator[tuple[str, Any]]:
+    """Yield (module, annotation) of all that the listed classes and functions take, return and hold."""
+    for listed, called in listed_objects():
+        if not isinstance(listed, type):
+            yield from signature(listed)
+            continue
+        members = set().union(*documented(listed))
+        if called:
+            yield from signature(vars(listed).get("__init__"))
+        for home in listed.__mro__:
+            for name in members.intersection(vars(home)):
+                member = vars(home)[name]
+                yield from signature(getattr(member, "fget", None) or getattr(member, "__func__", member))
+            for name in members.intersection(inspect.get_annotations(home)):
+                yield home.__module__, inspect.get_annotations(home)[name]
+
+
+def signature(member: object) -> Iterator[tuple[str, Any]]:
+    """Yield (module, annotation) of the parameters and the result of a function."""
+    function: Any = inspect.unwrap(member) if callable(member) else None
+    if inspect.isfunction(function):
+        yield from ((function.__module__, hint) for hint in function.__annotations__.values())
+
+
+@functools.cache
+def names_in(module: str) -> dict[str, str]:
+    """Return the names of ours that a module's annotations may use, each with the module that defines it."""
+    tree = ast.parse(inspect.getsource(importlib.import_module(module)))
+    ours = {node.name: module for node in tree.body if isinstance(node, ast.ClassDef)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("auth0_meta"):
+            ours |= {alias.name: str(node.module) for alias in node.names}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            ours[node.targets[0].id] = module
+    return ours
+
+
+def test_whatever_an_annotation_names_can_be_imported_from_a_public_package() -> None:
+    """Every class and alias of ours in a documented signature is exported, or listed under its own path."""
+    public = [importlib.import_module(package) for package in PACKAGES]
+    missing = set()
+    for module, hint in annotated():
+        text = hint if isinstance(hint, str) else getattr(hint, "__forward_arg__", "")
+        for name in re.findall(r"[A-Za-z_]\w*", re.sub(r"\"[^\"]*\"|'[^']*'", "", text)):
+            home = names_in(module).get(name)
+            if home is None or name.startswith("_") or name in NOT_EXPORTED:
+                continue
+            value = getattr(importlib.import_module(home), name)
+            if (
+                not any(getattr(package, name, None) == value for package in public)
+                and f"{home}.{name}" not in PAGE
+            ):
+                missing.add(f"{home}.{name}")
+    assert sorted(missing) == []

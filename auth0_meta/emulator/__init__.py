@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from auth0_meta.emulator.rules.journal_entry import Entry
+from auth0_meta.emulator.rules.journal_entry import Entry, RecordedResponse
 from auth0_meta.emulator.rules.switches import Switches
-from auth0_meta.emulator.state.faults import Fault, Hook
+from auth0_meta.emulator.state.clock import TenantClock
+from auth0_meta.emulator.state.faults import Drop, Fault, Hook
+from auth0_meta.emulator.state.history import Change
 from auth0_meta.emulator.state.journal import Journal
 from auth0_meta.emulator.tenant import LocalTenant
 from auth0_meta.emulator.tenant_users import LiveUser, Users
@@ -20,4 +22,17 @@ for _name in ("luqum", "werkzeug"):
     if find_spec(_name) is None:
         raise MissingExtraError(f'the emulator needs {_name}: pip install "auth0-meta[emulator]"')
 
-__all__ = ["Entry", "Fault", "Hook", "Journal", "LiveUser", "LocalTenant", "Switches", "Users"]
+__all__ = [
+    "Change",
+    "Drop",
+    "Entry",
+    "Fault",
+    "Hook",
+    "Journal",
+    "LiveUser",
+    "LocalTenant",
+    "RecordedResponse",
+    "Switches",
+    "TenantClock",
+    "Users",
+]

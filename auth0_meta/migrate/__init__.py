@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auth0_meta.migrate.api import Status, apply, plan, purge, status, undo
+from auth0_meta.migrate.api import JobFile, Listener, Migration, Status, apply, plan, purge, status, undo
 from auth0_meta.migrate.applying.run_result import RunResult
 from auth0_meta.migrate.events import (
     ApplyProgress,
@@ -13,30 +13,61 @@ from auth0_meta.migrate.events import (
     Waiting,
 )
 from auth0_meta.migrate.html_report import render, report
-from auth0_meta.migrate.planning.change_file import ChangeFile
-from auth0_meta.migrate.planning.sources import ExportSource, FileSource, Found, SearchSource, Source
+from auth0_meta.migrate.planning.addresses import ByEmail
+from auth0_meta.migrate.planning.change_file import ChangeFile, UserChange
+from auth0_meta.migrate.planning.files import BadLine
+from auth0_meta.migrate.planning.replan import DriftPolicy
+from auth0_meta.migrate.planning.sources import Connect, ExportSource, FileSource, Found, SearchSource, Source
 from auth0_meta.migrate.planning.summary import Cost, PlanSummary, Rates
+from auth0_meta.migrate.report_types import (
+    CostReport,
+    CostsReport,
+    InvalidReport,
+    JobReport,
+    RatesReport,
+    RunReport,
+    StatusReport,
+    SummaryReport,
+    TroubleReport,
+)
 
 Event = MigrationEvent
 """The name that `MigrationEvent` had before; `auth0_meta.actions.Event` is something else."""
 
 __all__ = [
     "ApplyProgress",
+    "BadLine",
+    "ByEmail",
     "ChangeFile",
+    "Connect",
     "Cost",
+    "CostReport",
+    "CostsReport",
+    "DriftPolicy",
     "Event",
     "ExportProgress",
     "ExportSource",
     "FileSource",
     "Found",
+    "InvalidReport",
+    "JobFile",
+    "JobReport",
+    "Listener",
+    "Migration",
     "MigrationEvent",
     "PlanProgress",
     "PlanSummary",
     "Rates",
+    "RatesReport",
+    "RunReport",
     "RunResult",
     "SearchSource",
     "Source",
     "Status",
+    "StatusReport",
+    "SummaryReport",
+    "TroubleReport",
+    "UserChange",
     "UserDone",
     "Waiting",
     "apply",

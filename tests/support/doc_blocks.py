@@ -18,6 +18,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PACKAGES = (
+    "auth0_meta",
+    "auth0_meta.actions",
+    "auth0_meta.actions.event",
+    "auth0_meta.actions.web",
+    "auth0_meta.emulator",
+    "auth0_meta.migrate",
+    "auth0_meta.testing",
+)
+"""What docs/reference.md describes: the packages that users import from."""
 
 # What the tests give each page.
 _GIVEN = "from auth0_meta.emulator import LocalTenant\n\ntenant = LocalTenant()\n"
