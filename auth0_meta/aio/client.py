@@ -52,6 +52,11 @@ class AsyncManagementClient:
     'free'
     """
 
+    users: AsyncUsers
+    """The users endpoints."""
+    jobs: AsyncJobs
+    """The jobs endpoints: imports and exports."""
+
     def __init__(self, domain: str, **settings: Unpack[ClientSettings]) -> None:
         connection = connect(domain, **settings)
         self._open(connection, connection.channel, is_view=False)
@@ -62,9 +67,7 @@ class AsyncManagementClient:
         self._calls = Calls(channel)
         self._is_view = is_view
         self.users = AsyncUsers(self)
-        """The users endpoints."""
         self.jobs = AsyncJobs(self)
-        """The jobs endpoints: imports and exports."""
 
     @classmethod
     def _of(cls, connection: Connection, channel: Channel, *, is_view: bool) -> Self:
