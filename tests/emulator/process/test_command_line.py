@@ -353,8 +353,8 @@ def test_a_failed_env_unsets_whatever_a_recipe_sets() -> None:
     }
     unset = emulator("env", "--port", "4").stdout
     assert set(unset.split()) - {"unset", "false"} == names - own
-    assert emulator("env", "--port", "4", "--json").stdout == ""
-    assert emulator("env", "--port", "x", "--json").stdout == ""
+    for port, kind in (("4", "InputError"), ("x", "UsageError")):
+        assert json.loads(emulator("env", "--port", port, "--json").stdout)["error"]["type"] == kind
     assert "false" not in emulator("env", "--help").stdout.split()
 
 
