@@ -29,7 +29,7 @@ class Calls:
 
     async def read(self, what: str, call: Callable[[], _T], *, max_wait: MaxWait = "client") -> _T:
         """Await a call that changes nothing; if the task is cancelled, it is abandoned at once."""
-        return await self.channel.carrier.carry(self._errand(what, call, max_wait), abandon=True)
+        return await self._carry(self._errand(what, call, max_wait), abandon=True)
 
     async def write(self, what: str, call: Callable[[], _T], *, max_wait: MaxWait = "client") -> _T:
         """Await a call that may change something.
@@ -39,7 +39,7 @@ class Calls:
         """
         errand = self._errand(what, call, max_wait)
         try:
-            return await self.channel.carrier.carry(errand)
+            return await self._carry(errand)
         except asyncio.CancelledError as cancelled:
             outcome = _outcome(errand)
             if outcome is not None:
@@ -50,7 +50,12 @@ class Calls:
 
     async def finish(self, what: str, call: Callable[[], _T]) -> _T:
         """Await a call that has to be ended, such as one that writes to a file; a cancellation ends its requests."""
-        return await self.channel.carrier.carry(self._errand(what, call, "client"))
+        return await self._carry(self._errand(what, call, "client"))
+
+    async def _carry(self, errand: Errand[_T], *, abandon: bool = False) -> _T:
+        carrier = self.channel.carrier
+        await carrier.turn()
+        return await carrier.carry(errand, abandon=abandon)
 
     def _errand(self, what: str, call: Callable[[], _T], max_wait: MaxWait) -> Errand[_T]:
         channel = self.channel

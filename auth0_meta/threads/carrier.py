@@ -1,7 +1,7 @@
 """Carry blocking calls of asyncio tasks to worker threads, and the results back: the one way from a loop to a socket.
 
 The threads of an interpreter share its lock.  Sixty-four that all have something to compute keep an event loop from
-running for a third of a second, and are no faster than eight.  So only a few calls at a time may be young, which means
+running for a third of a second, and are no faster than four.  So only a few calls at a time may be young, which means
 busy rather than waiting for a response; the others stay in line for some milliseconds.
 """
 
@@ -21,15 +21,15 @@ from auth0_meta.errors import StateError
 from auth0_meta.threads.errand import Errand
 
 _T = TypeVar("_T")
-_MOST_YOUNG = 8
-"""How many calls may have begun a moment ago: together they need more than one interpreter can give."""
+_MOST_YOUNG = 4
+"""How many calls may have begun a moment ago: each of them may keep the loop waiting for a switch interval, 5 ms."""
 _YOUNG, _YOUNG_WHEN_LATE = 0.016, 0.25
 """Seconds after which a call waits for the network rather than for the interpreter; the second if the loop is late."""
 _LATE = 0.004
 _AT_ONCE = 0.25
 """Seconds that getting a free thread may take: they are not a wait."""
-_SLICE = 32
-"""How many results one round of a loop hands out, so that other tasks get their turn."""
+_SLICE = 16
+"""How many calls begin in one round of a loop, and how many results it hands out, so that other tasks get their turn."""
 _IDLE = 5.0
 """Seconds without work after which a thread ends; there will be another one if there is work again."""
 
@@ -37,16 +37,43 @@ _IDLE = 5.0
 class _Desk:
     """One loop's side of a carrier: what threads have finished for it, and what it is about to do."""
 
-    __slots__ = ("__weakref__", "_signalled", "done", "looking", "loop", "timer")
+    __slots__ = ("__weakref__", "_begun", "_held", "_signalled", "done", "looking", "loop", "timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = weakref.ref(loop)
         self.done: deque[Errand[Any]] = deque()
         self._signalled = False
+        self._begun = 0
+        """How many calls have begun in this round of the loop."""
+        self._held: deque[asyncio.Future[None]] = deque()
+        """What the tasks await that may begin only in a later round."""
         self.looking = False
         """Whether the loop will look in its next round whether threads are to be woken."""
         self.timer: asyncio.TimerHandle | None = None
         """What makes it look again later."""
+
+    async def turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Await a later round of the loop if many calls have begun in this one, so that no round takes long."""
+        if self._begun < _SLICE and not self._held:
+            self._begun += 1
+            if self._begun == 1:
+                loop.call_soon(self._next_round, loop)
+            return
+        later = loop.create_future()
+        self._held.append(later)
+        await later
+
+    def _next_round(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            self._begun = 0
+            for later in list(self._held)[:_SLICE]:
+                if not later.done():  # its task was not cancelled
+                    later.set_result(None)
+                self._held.popleft()
+                self._begun += 1
+        finally:
+            if self._begun or self._held:
+                loop.call_soon(self._next_round, loop)
 
     def deliver(self, errand: Errand[Any]) -> None:
         """Hand a finished errand back, in any thread; one wake-up of the loop serves all that end meanwhile."""
@@ -97,6 +124,17 @@ class Carrier:
         self._closed = False
         self._desks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Desk] = weakref.WeakKeyDictionary()
 
+    def _desk(self, loop: asyncio.AbstractEventLoop) -> _Desk:
+        desk = self._desks.get(loop)
+        if desk is None:
+            desk = self._desks[loop] = _Desk(loop)
+        return desk
+
+    async def turn(self) -> None:
+        """Await the turn of a task that is about to stage something: hundreds at once take turns."""
+        loop = _running_loop()
+        await self._desk(loop).turn(loop)
+
     async def carry(self, errand: Errand[_T], *, abandon: bool = False) -> _T:
         """Have an errand done, and return or raise what came of it.
 
@@ -105,9 +143,7 @@ class Carrier:
         awaited.  Raises `StateError` without asyncio, and once the carrier is closed.
         """
         loop = _running_loop()
-        desk = self._desks.get(loop)
-        if desk is None:
-            desk = self._desks[loop] = _Desk(loop)
+        desk = self._desk(loop)
         stopped: asyncio.CancelledError | None = None
         timer: asyncio.TimerHandle | None = None
         try:

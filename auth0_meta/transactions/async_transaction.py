@@ -69,6 +69,7 @@ class AsyncMetadataTransaction(Transaction):
             raise
 
     async def __aenter__(self) -> Self:
+        await self._unit.channel.carrier.turn()
         return self._enter()
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import pytest
+from support.local_tenant import UID, Local
 from support.loops import run, until
 
 from auth0_meta.errors import StateError
@@ -97,6 +98,32 @@ def test_results_that_come_together_wake_the_loop_once() -> None:
         carrier.close()
 
     run(main())
+
+
+def test_hundreds_of_transactions_begin_in_slices() -> None:
+    """A round of the loop begins a few of them, so that a task that only ticks gets its turn in between."""
+    local = Local({"n": 1})
+    rounds: list[int] = []
+    begun = [0]
+
+    async def change() -> None:
+        async with local.client.atransaction(UID, join=False):
+            begun[0] += 1
+
+    async def main() -> None:
+        tasks = [asyncio.ensure_future(change()) for _ in range(200)]
+        cancelled = tasks.pop()
+        while begun[0] < 199:
+            before = begun[0]
+            await asyncio.sleep(0)
+            cancelled.cancel()
+            rounds.append(begun[0] - before)
+        await asyncio.gather(*tasks)
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+
+    run(main())
+    assert max(rounds) <= module._SLICE
 
 
 def test_idle_threads_end(monkeypatch: pytest.MonkeyPatch) -> None:
