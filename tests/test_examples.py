@@ -38,7 +38,13 @@ def test_the_readme_lists_every_example() -> None:
     """README.md links each example, and there is a test for each below, or in actions/web/test_examples.py."""
     readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
     assert [script for script in [*SCRIPTS, *WEB] if f"(examples/{script})" not in readme] == []
-    assert SCRIPTS == ["backend_script.py", "batch_job.py", "login_hook.py", "migration_job.py"]
+    assert SCRIPTS == [
+        "async_script.py",
+        "backend_script.py",
+        "batch_job.py",
+        "login_hook.py",
+        "migration_job.py",
+    ]
     assert WEB == ["django_app.py", "fastapi_app.py", "flask_app.py"]
 
 
@@ -66,6 +72,27 @@ def test_backend_script_on_a_real_tenant(tenant: LocalTenant) -> None:
         "log": {"plans": [{"plan": "pro", "by": "backend_script"}]},
     }
     assert tenant.journal.count("PATCH") == 1
+
+
+def test_async_script_changes_all_users() -> None:
+    """Each user is counted once, and the results come in the order of the users."""
+    done = run("async_script.py")
+    assert done.returncode == 0, done.stderr
+    assert sorted(line.partition(" ")[2] for line in done.stdout.splitlines()) == [
+        "visits 1, updated",
+        "visits 42, updated",
+    ]
+    assert "4 x PATCH 200" in done.stderr
+
+
+def test_async_script_on_a_real_tenant(tenant: LocalTenant) -> None:
+    """A user who fails is named, the others are changed, and the exit code is not 0."""
+    user = tenant.users.add(user_metadata={"prefs": {"mail": True}})
+    done = run("async_script.py", user.user_id, "auth0|nobody")
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.splitlines()[1].startswith("auth0|nobody error: ")
+    assert user.user_metadata == {"prefs": {"mail": True, "lang": "fi"}}
+    assert user.app_metadata == {"visits": 1}
 
 
 def test_login_hook_writes_for_an_allowed_login_only() -> None:
