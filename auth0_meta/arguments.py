@@ -1,12 +1,14 @@
-"""Check the numbers that callers pass, with one wording for what is wrong with them, and trim texts; PURE."""
+"""Check the numbers and functions that callers pass, with one wording for what is wrong with them, and trim texts; PURE."""
 
 from __future__ import annotations
 
 import math
 import unicodedata
+from typing import TypeVar
 
 from auth0_meta.errors import Auth0MetaError, InputError
 
+_T = TypeVar("_T")
 _MOST_SHOWN = 10**20
 """Python refuses to write out an int of more than 4300 digits, and nobody would read one of 30."""
 
@@ -75,6 +77,27 @@ def whole(
         shown = str(value) if isinstance(value, float) else type(value).__name__
     bounds = _bounds(None, least, most)
     raise error(f"{name} must be a whole number{f' of {bounds}' if bounds else ''}, not {shown}")
+
+
+def callback(name: str, value: _T, /, *, error: type[Auth0MetaError] = InputError) -> _T:
+    """Return a function that is to be called back, None for none; raise `error` for anything else.
+
+    An `async` one would only return a coroutine, which nobody awaits.
+
+    >>> callback("on_wait", 5)
+    Traceback (most recent call last):
+        ...
+    auth0_meta.errors.InputError: on_wait must be a function, not int
+    """
+    if value is None:
+        return value
+    if not callable(value):
+        raise error(f"{name} must be a function, not {type(value).__name__}")
+    import inspect  # noqa: PLC0415  # it takes long to import, and most programs pass no function
+
+    if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(getattr(value, "__call__", None)):  # noqa: B004
+        raise error(f"{name} must be a plain function, not an async one: nobody would await it")
+    return value
 
 
 def is_invisible(character: str, /) -> bool:

@@ -7,14 +7,14 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from auth0_meta.arguments import whole
+from auth0_meta.arguments import callback, whole
 from auth0_meta.auth.advice import advice_for
 from auth0_meta.auth.credentials import audience_of, token_source
 from auth0_meta.auth.tokens import TokenSource
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.errors import ConfigError
 from auth0_meta.http.budget import check_timeout, check_wait
-from auth0_meta.http.channel import Channel, check_callable
+from auth0_meta.http.channel import Channel
 from auth0_meta.http.headers import check_custom_domain
 from auth0_meta.http.reports import Reports
 from auth0_meta.http.sender import Parts, Sender
@@ -119,8 +119,8 @@ def connect(
         max_wait=check_wait("max_wait", max_wait),
         failure_wait=check_wait("failure_wait", failure_wait),
         timeout=seconds,
-        on_wait=check_callable("on_wait", on_wait),
-        on_request=check_callable("on_request", on_request),
+        on_wait=callback("on_wait", on_wait, error=ConfigError),
+        on_request=callback("on_request", on_request, error=ConfigError),
         pool_size=pool_size,
         reseed=random is None,
     )

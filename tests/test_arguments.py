@@ -1,13 +1,15 @@
-"""Numbers that callers pass: their bounds, values that are not numbers, and one wording for all errors."""
+"""Numbers and functions that callers pass: bounds, values that are something else, and one wording for all errors."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
 from auth0_meta import ConfigError, InputError
-from auth0_meta.arguments import number, whole
+from auth0_meta.arguments import callback, number, whole
 
 MOST_8 = "window must be a whole number of at least 1 and at most 8"
 
@@ -77,3 +79,32 @@ def test_the_caller_chooses_the_error() -> None:
         number("timeout", 10**400, above=0, error=ConfigError)
     with pytest.raises(ConfigError):
         whole("pool_size", 0, error=ConfigError)
+
+
+class _Plain:
+    def __call__(self, value: object) -> None:
+        """Be called."""
+
+
+class _Async:
+    async def __call__(self, value: object) -> None:
+        """Be awaited."""
+
+
+@pytest.mark.parametrize("value", [None, print, len, _Plain(), _Plain, partial(print, 1), [].append, Mock()])
+def test_whatever_can_be_called_is_a_callback(value: Any) -> None:
+    """Functions, methods, classes and objects with `__call__`; None means that there is none."""
+    assert callback("on_wait", value) is value
+
+
+@pytest.mark.parametrize("value", [_Async(), _Async().__call__, partial(_Async().__call__, 1), AsyncMock()])
+def test_what_would_have_to_be_awaited_is_no_callback(value: Any) -> None:
+    """It would only return a coroutine, and nothing would happen."""
+    with pytest.raises(InputError, match="on_wait must be a plain function, not an async one"):
+        callback("on_wait", value)
+
+
+def test_what_cannot_be_called_is_no_callback() -> None:
+    """The caller chooses the error, and the message has the type only."""
+    with pytest.raises(ConfigError, match=r"^on_wait must be a function, not str$"):
+        callback("on_wait", "secret", error=ConfigError)

@@ -50,6 +50,10 @@ def test_a_client_needs_exactly_one_kind_of_credential(settings: dict[str, Any],
     assert "hun ter" not in str(caught.value)
 
 
+async def _awaitable(_: object) -> None:
+    """Be what nobody would await."""
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -74,7 +78,7 @@ def test_a_client_needs_exactly_one_kind_of_credential(settings: dict[str, Any],
             )
         ),
         *({"pool_size": bad} for bad in (0, -1, 1.5, "9", True, None)),
-        *({"on_wait": bad} for bad in (5, "print", b"print")),
+        *({name: bad} for name in ("on_wait", "on_request") for bad in (5, "print", b"print", _awaitable)),
         *({"rate_limit": bad} for bad in ("fast", "50", "50@", "@16", "0@1", 50)),
     ],
     ids=str,

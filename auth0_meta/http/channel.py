@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
+from auth0_meta.arguments import callback
 from auth0_meta.auth.tokens import TokenSource
 from auth0_meta.clock import CANCEL_POLL, Cancelled
 from auth0_meta.errors import ConfigError, MetadataError, StateError, TransportError
@@ -167,7 +168,7 @@ class Channel(Sender):
         if timeout != "client":
             view.timeout = check_timeout(timeout)
         if on_request != "client":
-            view._on_request = check_callable("on_request", on_request)
+            view._on_request = callback("on_request", on_request, error=ConfigError)
         # Unlike other headers it goes only where Auth0 takes it, as custom_domain= does.
         for name in [name for name in more if name.lower() == CUSTOM_DOMAIN.lower()]:
             view._custom_domain = more.pop(name)
@@ -339,10 +340,3 @@ class Channel(Sender):
     def close(self) -> None:
         """Close the pooled connections, of all views too; sending afterwards raises `StateError`."""
         self.hub.close()
-
-
-def check_callable(name: str, given: object) -> Any:
-    """Return a callback, None for none; raise `ConfigError` for what can't be called."""
-    if given is not None and not callable(given):
-        raise ConfigError(f"{name} must be callable, not {type(given).__name__}")
-    return given

@@ -13,14 +13,14 @@ from typing import cast
 
 import attrs
 
-from auth0_meta.arguments import number, whole
+from auth0_meta.arguments import callback, number, whole
 from auth0_meta.client import ManagementClient
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.errors import ConfigError, InputError
 from auth0_meta.http.channel import HasChannel
 from auth0_meta.migrate.applying.run_result import RunResult
 from auth0_meta.migrate.applying.runner import Runner
-from auth0_meta.migrate.applying.settings import Settings, check_listener
+from auth0_meta.migrate.applying.settings import Settings
 from auth0_meta.migrate.events import MigrationEvent
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import STEPS, Kind
@@ -93,7 +93,7 @@ def plan(
     number("timeout", timeout, above=0)
     if limit is not None:
         whole("limit", limit)
-    check_listener(on_event)
+    callback("on_event", on_event)
     to = _path("to", to)
     changes = None
     if not callable(migration) and _path("the migration", migration).suffix.lower() != ".py":

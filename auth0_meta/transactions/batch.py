@@ -12,7 +12,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
-from auth0_meta.arguments import number, whole
+from auth0_meta.arguments import callback, number, whole
 from auth0_meta.clock import LOOK_AGAIN, Cancelled
 from auth0_meta.errors import BatchError, InputError, OutcomeUnknown, StateError
 from auth0_meta.http.budget import MaxWait
@@ -92,8 +92,7 @@ class MetadataBatch:
         if on_error not in ("raise", "collect"):
             raise InputError(f"on_error must be 'raise' or 'collect', not {on_error!r}")
         for name, call in {"on_result": on_result, "on_progress": on_progress}.items():
-            if call is not None and not callable(call):
-                raise InputError(f"{name} must be callable or None, not {type(call).__name__}")
+            callback(name, call)
         self._channel = client._channel
         self._options = TransactionOptions(max_wait=max_wait, oversize=oversize, join=False).checked()
         self._channel.budget(max_wait=max_wait)  # refuses a wrong one here, not user by user

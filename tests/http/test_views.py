@@ -41,6 +41,10 @@ def by_route(seen: Seen) -> Reply:
     return token() if seen.path == "/oauth/token" else Reply()
 
 
+async def _awaitable(_: object) -> None:
+    """Be what nobody would await."""
+
+
 # Shared ----------------------------------------------------------------------------------------------
 
 
@@ -310,6 +314,7 @@ def test_the_custom_domain_of_a_view_goes_where_auth0_takes_it() -> None:
         ({"timeout": (1, 2, 3)}, ConfigError),
         ({"on_request": 5}, ConfigError),
         ({"on_request": "print"}, ConfigError),
+        ({"on_request": _awaitable}, ConfigError),
         ({"headers": {"Authorization": "Bearer canary"}}, InputError),
         ({"headers": {"X-A": "two\nlines"}}, InputError),
         ({"headers": ["X-A"]}, InputError),

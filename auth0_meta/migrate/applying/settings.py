@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 
 import attrs
 
-from auth0_meta.arguments import number, whole
+from auth0_meta.arguments import callback, number, whole
 from auth0_meta.errors import InputError
 from auth0_meta.migrate.events import MigrationEvent
 
@@ -30,10 +30,4 @@ class Settings:
         for name, value, method in (("executor", self.executor, "submit"), ("cancel", self.cancel, "is_set")):
             if value is not None and not callable(getattr(value, method, None)):
                 raise InputError(f"{name} must have a method {method}(), and {type(value).__name__} has none")
-        check_listener(self.on_event)
-
-
-def check_listener(on_event: object) -> None:
-    """Raise `InputError` unless `on_event` is None or can be called."""
-    if on_event is not None and not callable(on_event):
-        raise InputError(f"on_event must be a function, not {type(on_event).__name__}")
+        callback("on_event", self.on_event)
