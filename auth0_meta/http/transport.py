@@ -200,14 +200,19 @@ class Transport:
     ) -> _T:
         """Call `send` with the timeouts of a request that may take `seconds` as a whole, and mark it as our own."""
         connect, read = timeout
+        at = None if seconds is None else SYSTEM_CLOCK.monotonic() + seconds
+        allowed = timeout if seconds is None else (min(connect, seconds), min(read, seconds))
         # A signal handler may send a request in the middle of another one, which gets its own values back.
         outer = getattr(deadline, "at", None), getattr(wire_log.ours, "now", False)
-        deadline.at = None if seconds is None else SYSTEM_CLOCK.monotonic() + seconds
-        wire_log.ours.now = True
         try:
-            return send(timeout if seconds is None else (min(connect, seconds), min(read, seconds)))
-        finally:
-            deadline.at, wire_log.ours.now = outer
+            try:
+                deadline.at, wire_log.ours.now = at, True
+                return send(allowed)
+            finally:
+                deadline.at, wire_log.ours.now = outer
+        except BaseException:
+            deadline.at, wire_log.ours.now = outer  # an interrupt may have come while it was set back
+            raise
 
     def _exchange(
         self,
