@@ -353,6 +353,25 @@ def test_any_other_failure_to_send_loses_the_response(
     assert [seen.connection for seen in server.seen] == [1, 2]
 
 
+@pytest.mark.parametrize("encoded", [True, False])
+def test_a_response_has_a_largest_size_here_too(
+    encoded: bool, by_requests: list[str], monkeypatch: pytest.MonkeyPatch, closing: ExitStack
+) -> None:
+    """Once decoded."""
+    monkeypatch.setattr(connections, "_MOST_RECEIVED", 1 << 20)
+    body = b" " * ((1 << 20) + 1)
+    large = (
+        Reply(raw=gzip.compress(body), headers={"Content-Encoding": "gzip"}) if encoded else Reply(raw=body)
+    )
+    server = closing.enter_context(ScriptedServer(OPENED, Reply(raw=body[1:]), large, Reply()))
+    one = _opened(closing, server.url)
+    assert len(one.send("GET", "/x", headers={}).body) == 1 << 20
+    with pytest.raises(OutcomeUnknown):
+        one.send("PATCH", "/x", headers={}, body=b"{}")
+    assert by_requests == ["/opened"]
+    assert one.send("GET", "/x", headers={}).body == b"{}"  # not the rest of the large one
+
+
 # The connection -----------------------------------------------------------------------------------------
 
 
@@ -366,6 +385,15 @@ def test_a_connection_that_the_server_ends_with_a_response_is_replaced(
         assert one.send("GET", "/x", headers={}).body == b"{}"
     assert [seen.connection for seen in server.seen] == [1, 1, 2, 2]
     assert by_requests == ["/opened", "/x"]
+
+
+def test_a_connection_that_is_to_end_is_not_used_however_long_it_stays_open(closing: ExitStack) -> None:
+    """A request that met its end would be lost."""
+    url, accepted = _speaking(closing, b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+    one = _opened(closing, url)
+    for _ in range(2):
+        assert one.send("GET", "/x", headers={}).body == b"{}"
+    assert len(accepted) == 2
 
 
 def test_what_a_server_sends_unasked_is_no_response(closing: ExitStack) -> None:
@@ -490,21 +518,20 @@ def test_who_steps_in_sees_every_request(
 
 
 TRACED = """
-import sys
-from support.scripted_server import Reply, ScriptedServer
+import functools, http.client, requests.adapters, urllib3.connectionpool
 
 class Proxy:
     def __init__(self, wrapped): self.wrapped = wrapped
     def __getattr__(self, name): return getattr(self.wrapped, name)
     __class__ = property(lambda self: type(self.wrapped))
-    def __get__(self, one, kind=None): return lambda *args, **kwargs: self(one, *args, **kwargs)
+    def __get__(self, one, kind=None): return self if one is None else functools.partial(self, one)
     def __call__(self, *args, **kwargs):
         calls.append(1)
         return self.wrapped(*args, **kwargs)
 
-import http.client, requests.adapters, urllib3.connectionpool
 calls, owner = [], {owner}
 owner.{name} = {wrapper}
+from support.scripted_server import ScriptedServer
 from auth0_meta.http.transport import Transport
 from auth0_meta.telemetry import wire_log
 with ScriptedServer() as server:
@@ -555,7 +582,8 @@ def test_the_debug_level_of_http_client_shows_every_request(
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
     server = closing.enter_context(ScriptedServer())
     _opened(closing, server.url).send("GET", "/x", headers={})
-    assert capsys.readouterr().out.count("send: b'GET") == 2
+    shown = capsys.readouterr().out
+    assert (shown.count("send: b'GET"), shown.count("reply: ")) == (2, 2)
 
 
 # Interrupts ---------------------------------------------------------------------------------------------
