@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 from auth0_meta.changes import operations, rules
@@ -69,6 +70,11 @@ class BagChange:
         return {key: staged.ops for key, staged in self._staged.items()}
 
     @property
+    def operations(self) -> Iterator[Operation]:
+        """Return the operations in order, key by key."""
+        return chain.from_iterable(staged.ops for staged in self._staged.values())
+
+    @property
     def size(self) -> int:
         """Return how many bytes of JSON are staged, 0 if none; in a request they take no more.
 
@@ -86,7 +92,7 @@ class BagChange:
     @property
     def repeatable(self) -> bool:
         """Return whether this may be applied again after an unknown outcome: no append, no increment."""
-        return all(op.repeatable for staged in self._staged.values() for op in staged.ops)
+        return all(op.repeatable for op in self.operations)
 
     def __bool__(self) -> bool:
         return self._reset or bool(self._staged)
@@ -154,7 +160,7 @@ class BagChange:
         """Return the change that does this and then `later`, which is of the same bag."""
         if later._reset:
             return later
-        return self.staging(op for staged in later._staged.values() for op in staged.ops)
+        return self.staging(later.operations)
 
     def staging(self, ops: Iterable[Operation], /, *, reset: bool = False) -> BagChange:
         """Return the change that does this and then these checked operations; `reset` empties the bag first.

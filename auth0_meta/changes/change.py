@@ -131,7 +131,7 @@ class Change:
         staging has done that.
         """
         for bag in BAGS:
-            for op in (op for ops in self.bag(bag).keys.values() for op in ops):
+            for op in self.bag(bag).operations:
                 if not isinstance(op, operations.Increment) or rules.inexact(op.value, op.path):
                     continue
                 if (reason := rules.inexact(rules.read(after[bag], op.path), op.path)) is not None:
@@ -148,8 +148,7 @@ class Change:
         encoded: dict[str, Any] = {}
         for bag in BAGS:
             if change := self.bag(bag):
-                ops = [op.to_json() for ops in change.keys.values() for op in ops]
-                encoded[bag] = {"reset": change.reset, "ops": ops}
+                encoded[bag] = {"reset": change.reset, "ops": [op.to_json() for op in change.operations]}
         return encoded
 
     @classmethod

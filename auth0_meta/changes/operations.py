@@ -10,6 +10,7 @@ declares its name and fields in JSON, whether it is safe to repeat, and what it 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
@@ -84,8 +85,7 @@ class Operation(_Fields):
 
     def to_json(self) -> list[Any]:
         """Return this as JSON: its name, then its fields."""
-        shown = (getattr(self, field) for field in self.fields)
-        return [self.name, *(list(part) if part is self.path else part for part in shown)]
+        return [self.name, list(self.path), *(getattr(self, field) for field in self.fields[1:])]
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and json_equal(list(self), list(other))
@@ -273,9 +273,20 @@ def replacement(bag: Bag, document: dict[str, Any], /) -> tuple[Operation, ...]:
 
 def _parsed(path: KeyPath, bag: Bag) -> Path:
     """Parse the path of an operation; the names that Auth0 reserves can't be written."""
+    if type(path) is str and len(path) <= _SHORT:
+        return _parsed_before(path, bag)
+    return _parsed_now(path, bag)
+
+
+def _parsed_now(path: KeyPath, bag: Bag) -> Path:
     keys = rules.parse_path(path, bag=bag)
     rules.check_name(keys[0], bag=bag)
     return keys
+
+
+_SHORT = 200
+# A program stages at the same few paths again and again.
+_parsed_before = functools.lru_cache(256)(_parsed_now)
 
 
 def _object(value: object, bag: Bag, call: str) -> dict[str, Any]:

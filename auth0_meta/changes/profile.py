@@ -12,6 +12,7 @@ from auth0_meta.errors import InputError, MetadataError, StoredDataError
 
 MAX_STORED_DEPTH = 200
 """How many levels a stored bag may have: twice what can be staged, and far below Python's recursion limit."""
+_PLAIN = (str, int)  # a tuple is tested for in half the time of str | int
 
 
 def object_in(profile: Mapping[str, Any], bag: str, /) -> Mapping[str, Any] | None:
@@ -95,9 +96,9 @@ def given_base(base: object, user_id: str, /) -> dict[str, Any]:
     for bag in BAGS:
         try:
             if bag in base:
-                known[bag] = _copy(base[bag], ())
+                known[bag] = _copy(base[bag], MAX_STORED_DEPTH)
         except _NotJson as problem:
-            what, path = problem.args
+            what, path = problem.what, problem.path
             where = f"{bag} {'.'.join(path)!r}" if path else bag
             msg = (
                 f"base= for {user_id} can't be read as JSON: it holds {what} at {where} (nothing was sent): "
@@ -118,24 +119,49 @@ def _is_json(value: object) -> bool:
 
 
 class _NotJson(Exception):
-    """A bag holds something that JSON can't represent; the arguments say what, and where."""
+    """A bag holds something that JSON can't represent, on its way up: each level adds its key to `trail`.
+
+    `most`: how many keys of the path to name, None for all.
+    """
+
+    def __init__(self, what: str, most: int | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.trail: list[str] = []
+        self._most = most
+
+    @property
+    def path(self) -> Path:
+        """Return where it is."""
+        return tuple(self.trail[::-1][: self._most])
 
 
-def _copy(value: Any, path: Path) -> Any:
+def _copy(value: Any, levels: int) -> Any:
     """Copy a stored bag: any mapping becomes a dict, any tuple a list; names are not checked, as Auth0 accepted them."""
-    if value is None or isinstance(value, str | int):
+    if value is None or isinstance(value, _PLAIN):
         return value
-    if isinstance(value, Mapping | list | tuple) and len(path) >= MAX_STORED_DEPTH:
-        raise _NotJson(f"nesting of more than {MAX_STORED_DEPTH} levels", path[:3])
+    if isinstance(value, Mapping | list | tuple) and levels <= 0:
+        raise _NotJson(f"nesting of more than {MAX_STORED_DEPTH} levels", most=3)
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise _NotJson(f"a key of type {type_name(key)}", path)
-        return {key: _copy(inner, (*path, key)) for key, inner in value.items()}
+                raise _NotJson(f"a key of type {type_name(key)}")
+        return {
+            key: inner if inner is None or isinstance(inner, _PLAIN) else _copy_item(key, inner, levels)
+            for key, inner in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [_copy(inner, (*path, str(index))) for index, inner in enumerate(value)]
+        return [_copy_item(index, inner, levels) for index, inner in enumerate(value)]
     if not isinstance(value, float):
-        raise _NotJson(f"a {type_name(value)}", path)
+        raise _NotJson(f"a {type_name(value)}")
     if not math.isfinite(value):
-        raise _NotJson("NaN or Infinity", path)
+        raise _NotJson("NaN or Infinity")
     return value
+
+
+def _copy_item(name: str | int, item: object, levels: int) -> Any:
+    try:
+        return _copy(item, levels - 1)
+    except _NotJson as problem:
+        problem.trail.append(str(name))
+        raise

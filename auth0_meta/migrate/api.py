@@ -18,6 +18,7 @@ from auth0_meta.client import ManagementClient
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.errors import ConfigError, InputError
 from auth0_meta.http.channel import HasChannel
+from auth0_meta.http.request import USER
 from auth0_meta.migrate.applying.run_result import RunResult
 from auth0_meta.migrate.applying.runner import Runner
 from auth0_meta.migrate.applying.settings import Settings
@@ -27,11 +28,11 @@ from auth0_meta.migrate.ledger.records import STEPS, Kind
 from auth0_meta.migrate.ledger.sqlite import explain_damage, refusal
 from auth0_meta.migrate.planning.change_file import ChangeFile
 from auth0_meta.migrate.planning.evaluate import Function
-from auth0_meta.migrate.planning.planner import Planner, rates_of
+from auth0_meta.migrate.planning.planner import Planner
 from auth0_meta.migrate.planning.replan import POLICIES, DriftPolicy
-from auth0_meta.migrate.planning.sandbox import Evaluator, InProcess, Sandbox
+from auth0_meta.migrate.planning.sandbox import Evaluator, InProcess, Sandbox, Sandboxes
 from auth0_meta.migrate.planning.sources import Source, source
-from auth0_meta.migrate.planning.summary import PlanSummary
+from auth0_meta.migrate.planning.summary import PlanSummary, Rates
 from auth0_meta.migrate.report_types import RunReport, StatusReport
 from auth0_meta.redact import discreet
 from auth0_meta.telemetry import log
@@ -104,7 +105,7 @@ def plan(
     evaluator: Evaluator | None = None
     if changes is None:
         chosen = source("export") if chosen is None else chosen
-        evaluator = InProcess(migration) if callable(migration) else Sandbox(migration, timeout=timeout)
+        evaluator = InProcess(migration) if callable(migration) else Sandboxes(migration, timeout=timeout)
 
     def connect() -> ManagementClient:
         if client is None:
@@ -139,7 +140,7 @@ def plan(
             planned = {name: getattr(summary, name) for name in ("changing", "unchanged", "invalid")}
             ended(planned, seconds=summary.seconds, requests=summary.requests)
         if client is not None:
-            summary.rates = rates_of(client)
+            summary.rates = _rates_of(client)
         ledger.complete(summary=summary.to_json(), allow_unstable=allow_unstable)
     return summary
 
@@ -334,7 +335,7 @@ def _path(name: str, value: object) -> Path:
 
 
 def _closing(evaluator: Evaluator | None) -> AbstractContextManager[object]:
-    return closing(evaluator) if isinstance(evaluator, Sandbox) else nullcontext()
+    return nullcontext() if evaluator is None or isinstance(evaluator, InProcess) else closing(evaluator)
 
 
 def _check_usable(ledger: Ledger, client: HasChannel) -> None:
@@ -388,3 +389,13 @@ def _evaluator_again(ledger: Ledger, migration: Migration | None) -> Evaluator |
     if not isinstance(digest, str) or not digest:
         raise InputError(f"{path} was planned with a function of a program: pass that (nothing was sent)")
     return Sandbox(migration, digest=digest)
+
+
+def _rates_of(client: HasChannel) -> Rates | None:
+    """Return the rates that a client has learned or was given, None if it knows none."""
+    reads, writes = (client._channel.bucket(group) for group in (USER.reads, USER.writes))
+    read, write = reads.per_second or writes.per_second, writes.per_second or reads.per_second
+    if not read or not write:
+        return None
+    shared = (reads.limit or writes.limit) == (writes.limit or reads.limit)
+    return Rates(read=round(read, 3), write=round(write, 3), shared=shared)

@@ -11,7 +11,8 @@ import attrs
 class PlanProgress:
     """How far a plan is; sent a few times a second, and at the end.
 
-    `read`: users who have been read, planned for or not yet.  `waiting`: what the plan is waiting for, "" if nothing.
+    `read`: users who have been read, planned for or not yet.  `part`: the part of the work that is done, from 0 to 1;
+    `eta`: seconds left; each is None while it can't be estimated.  `waiting`: what the plan is waiting for, "" if nothing.
     """
 
     read: int
@@ -19,6 +20,8 @@ class PlanProgress:
     invalid: int
     seconds: float
     waiting: str = ""
+    part: float | None = None
+    eta: float | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -34,7 +37,7 @@ class ApplyProgress:
     """How far an apply or an undo is; sent a few times a second, and at the end.
 
     `total`: users that there was something to do about when this run began; `done`: those that are finished;
-    `counts`: users by outcome.  `per_second`: requests a second over the last half minute.  `eta`: seconds left, None
+    `before`: users that earlier runs have finished.  `counts`: users by outcome.  `per_second`: requests a second over the last half minute.  `eta`: seconds left, None
     while they can't be estimated.  `waiting`: what the run is waiting for, "" if nothing.
     """
 
@@ -47,6 +50,7 @@ class ApplyProgress:
     seconds: float
     eta: float | None
     waiting: str = ""
+    before: int = 0
 
 
 @attrs.frozen(kw_only=True)

@@ -22,7 +22,7 @@ from auth0_meta.cli import main
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.lock import FileLock
-from auth0_meta.migrate.ledger.records import Plan
+from auth0_meta.migrate.ledger.records import Plan, written
 
 CANARY = "canary-7f3a"
 Show = Callable[..., tuple[int, str, str]]
@@ -218,11 +218,11 @@ HOSTILE = [
 def test_hostile_text_is_harmless(text: str, job: Path, show: Show) -> None:
     """No cell of the CSV is a formula, and nothing in ids, keys or values controls a terminal or is markup."""
     user_id, key = f"{text}|1", text.replace(".", "")
-    written = Plan({}, {"app_metadata": {"a": [text], key: text}}, {"app_metadata": {"a": text}})
+    planned = Plan({}, {"app_metadata": {"a": [text], key: text}}, {"app_metadata": {"a": text}})
     facts = {"created": 1.8e9, "tenant": None, "migration": "m.py", "source": "export"}
     with Ledger.create(job, facts) as ledger:
         with ledger.group():
-            ledger.add(user_id, written)
+            ledger.add([(user_id, written(planned))])
             ledger.add_problem(f"{text}|2", "failed", text)
         ledger.complete(summary={"changing": 1})
     for words in (["--csv"], [], ["--user", user_id], ["--json"]):
@@ -309,11 +309,11 @@ def interrupted(job: Path) -> None:
     code = (
         "import os, sys\n"
         "from auth0_meta.migrate.ledger.ledger import Ledger\n"
-        "from auth0_meta.migrate.ledger.records import Plan\n"
+        "from auth0_meta.migrate.ledger.records import Plan, written\n"
         "facts = dict(created=1.8e9, tenant=None, kind='function', migration='m.py', source='export')\n"
         "ledger = Ledger.create(sys.argv[1], facts)\n"
         "with ledger.group():\n"
-        "    ledger.add('auth0|1', Plan({}, {'app_metadata': {'a': 1}}, {}))\n"
+        "    ledger.add([('auth0|1', written(Plan({}, {'app_metadata': {'a': 1}}, {})))])\n"
         "    ledger.add_problem('auth0|2', 'failed', 'why')\n"
         "os._exit(9)\n"
     )

@@ -57,5 +57,5 @@ class Interrupt:
         sys.settrace(self._before)
         if kind is not None and not issubclass(kind, KeyboardInterrupt):
             return False
-        assert bool(self.raised) is (kind is not None)
+        assert bool(self.raised) is (kind is not None), self.raised
         return True

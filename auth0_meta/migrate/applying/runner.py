@@ -159,7 +159,9 @@ class Runner:
         with ledger.group():
             ledger.move(step.retried, step.start)
             self._doubts.extend(ledger.numbers(step.doubts))
-            total = ledger.counts()[step.start] + len(self._doubts)
+            counts = ledger.counts()
+            total = counts[step.start] + len(self._doubts)
+            self._before = sum(counts[state] for state in step.finished)
             self._metrics = Metrics(now, total=total, per_user=1 if self._trust else 2)
             self._facts: dict[str, Any] = {
                 "started": round(self._channel.clock.time(), 3),
@@ -419,6 +421,7 @@ class Runner:
             seconds=now - self._began,
             eta=metrics.eta(now),
             waiting=self._waits.in_words(now - self._last_result),
+            before=self._before,
         )
         self._emit(progress)
 

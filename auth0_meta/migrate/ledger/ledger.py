@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,6 +34,7 @@ from auth0_meta.migrate.ledger.records import (
     follows,
     pack,
     unpack,
+    written,
 )
 from auth0_meta.migrate.ledger.sqlite import (
     DAMAGED,
@@ -213,13 +214,19 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
 
     # Planning -----------------------------------------------------------------------------------------
 
-    def add(self, user_id: str, plan: Plan) -> None:
-        """Add a user who changes, or replace the plan for that user."""
-        self._db.execute(
+    def add(self, users: Iterable[tuple[str, str]]) -> None:
+        """Add users who change, each with the plan as `written`, or replace the plans of those who are there."""
+        self._db.executemany(
             "INSERT INTO users (user_id, state, plan) VALUES (?, 0, ?)"
             " ON CONFLICT (user_id) DO UPDATE SET plan = excluded.plan",
-            (user_id, pack(plan)),
+            ((user_id, pack(text)) for user_id, text in users),
         )
+
+    def planned(self, user_ids: Collection[str]) -> set[str]:
+        """Return which of these users, of whom there may be hundreds, have a plan so far."""
+        marks = ", ".join("?" * len(user_ids))
+        query = f"SELECT user_id FROM users WHERE user_id IN ({marks})"  # noqa: S608  # question marks
+        return {user_id for (user_id,) in self._rows(query, *user_ids)}
 
     def plan_of(self, user_id: str) -> Plan | None:
         """Return the plan for a user so far, None without one."""
@@ -307,7 +314,7 @@ class Ledger(contextlib.AbstractContextManager["Ledger"]):
             changed = (int(one.state), one.note and one.note[:_MOST_NOTE], one.tried, one.user.n)
             self._db.execute("UPDATE users SET state = ?, note = ?, tried = ? WHERE n = ?", changed)
             if one.again is not None:
-                again = pack(one.again)
+                again = pack(written(one.again))
                 sealed = (again, seal(one.user.user_id, again), one.user.n)
                 self._db.execute("UPDATE users SET again = ?, seal = ? WHERE n = ?", sealed)
 

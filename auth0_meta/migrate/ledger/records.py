@@ -26,6 +26,7 @@ _RUN_NUMBERS = ("started", "seconds", "requests", "patches", "refusals", "waited
 _WORTH_PACKING = 200
 # Unpacked.  A profile is read up to 200 MB, but Auth0 itself stores far less.
 _MOST_PLAN = 64 << 20
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 class State(enum.IntEnum):
@@ -105,6 +106,13 @@ class Step:
         """Return the states of users that an interrupted run has left for the next one."""
         return (self.start, self.claimed)
 
+    @property
+    def finished(self) -> tuple[State, ...]:
+        """Return the states of users that earlier runs of this kind have dealt with, and this one need not."""
+        if self.kind == "undo":
+            return (State.UNDONE, State.KEPT)
+        return tuple(state for state in State if state.turns["apply"] is None)
+
     def end(self, outcome: str) -> State:
         """Return the state in which an outcome leaves a user."""
         if self.kind == "undo" and outcome == "failed":
@@ -115,7 +123,7 @@ class Step:
 STEPS: Mapping[Kind, Step] = {"apply": Step.of("apply"), "undo": Step.of("undo")}
 
 
-@attrs.frozen(repr=False)
+@attrs.define(repr=False)
 class Plan:
     """What is to happen to a user: encoded operations, the PATCH body, what the touched keys held before.
 
@@ -182,23 +190,31 @@ def check_run(run: Mapping[str, Any]) -> None:
         raise ValueError("a run's facts have the wrong types")
 
 
-def pack(plan: Plan) -> str | bytes:
-    """Return a plan as the ledger stores it: JSON, compressed if that makes it smaller.
+def written(plan: Plan) -> str:
+    """Return a plan as JSON in one line, which UTF-8 can encode.
 
-    >>> unpack(pack(Plan({}, {"app_metadata": {"a": 1}}, {}))).document
+    >>> unpack(written(Plan({}, {"app_metadata": {"a": 1}}, {}))).document
     {'app_metadata': {'a': 1}}
     """
-    parts = [plan.ops, plan.document, plan.before, plan.after, plan.reads]
-    parts = parts if plan.reads else parts[: 3 if plan.after is None else 4]
-    text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
-    try:
-        plain = text.encode()
-    except UnicodeEncodeError:  # Auth0 may hold a lone surrogate, and SQLite takes none: escape it
-        text = json.dumps(parts, separators=(",", ":"))
-        plain = text.encode()
+    parts: list[Any] = [plan.ops, plan.document, plan.before]
+    if plan.reads:
+        parts += plan.after, plan.reads
+    elif plan.after is not None:
+        parts.append(plan.after)
+    text = _encode(parts)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # Auth0 may hold a lone surrogate, and SQLite takes none: escape it
+            return json.dumps(parts, separators=(",", ":"))
+    return text
+
+
+def pack(text: str) -> str | bytes:
+    """Return a written plan as the ledger stores it: compressed if that makes it smaller."""
     if len(text) < _WORTH_PACKING:
         return text
-    packed = zlib.compress(plain, 6)
+    packed = zlib.compress(text.encode(), 6)
     return packed if len(packed) < len(text) else text
 
 

@@ -56,6 +56,11 @@ class ChangeFile:
         self._lines = Lines(path)
         self.name = self._lines.name
 
+    @property
+    def part(self) -> float | None:
+        """Return the part of the file that has been read, from 0 to 1, None if that can't be known."""
+        return self._lines.part
+
     def __iter__(self) -> Iterator[UserChange | BadLine]:
         columns: dict[str, Column] = {}
         warned = both = False

@@ -16,15 +16,18 @@ from auth0_meta.errors import Auth0MetaError, InputError, MetadataWarning, State
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import Channel
 from auth0_meta.migrate.planning.failure_text import describe, where
+from auth0_meta.migrate.planning.outcome import Outcome, outcome_of
 from auth0_meta.migrate.planning.watched_user import Fields, Reads, WatchedUser
 from auth0_meta.models import CommitResult, User
 from auth0_meta.transactions.transaction import MetadataTransaction
-from auth0_meta.transactions.unit import State
+from auth0_meta.transactions.unit import State, Unit
+from auth0_meta.warn import Place
 
 Function = Callable[[User, MetadataTransaction], object]
 Profile = Mapping[str, Any]
 TOO_DEEP = "the profile is nested too deeply to work with"
 _MODULE = "auth0_meta_migration"
+_ANYWHERE = Place("", 0, {})
 _ONLY_STAGES = "migrate(user, tx) only stages; apply sends later: leave out tx.commit() and with tx"
 
 
@@ -46,6 +49,10 @@ class _StagingTransaction(MetadataTransaction):
     """A transaction that refuses to commit, even if nothing is staged yet."""
 
     _ends_with_a_call = False
+
+    def _open(self, unit: Unit) -> None:
+        super()._open(unit)
+        self._staged_at = _ANYWHERE  # nobody will have to be told where, and to find out takes its time
 
     def __enter__(self) -> Self:
         raise StateError(_ONLY_STAGES)
@@ -101,11 +108,18 @@ def check(function: object, where: str) -> Function:
 
 
 def evaluate(
-    function: Function, profile: Profile, *, fields: Fields = None, file: str = ""
+    function: Function,
+    profile: Profile,
+    *,
+    fields: Fields = None,
+    file: str = "",
+    ops: bool = False,
+    **known: Any,
 ) -> dict[str, Any]:
-    """Return what the function stages for a profile, as JSON: {"ops", "reads"} or {"error"}, and {"advice"}.
+    """Return what the function's changes come to for a profile, as JSON: an `Outcome`, or {"error"}.
 
-    Errors hold no value: of an exception that is not this package's, `describe` says only what can't be one.
+    `ops`: add the operations that it stages.  `known`: see `outcome_of`.  Errors hold no value: of an exception that is not this package's,
+    `describe` says only what can't be one.
     """
     reads = Reads()
     try:
@@ -121,9 +135,9 @@ def evaluate(
             returned = function(user, tx)
             if returned is not None:
                 return {"error": _about_returned(returned)}
-            if tx.state is not State.ACTIVE:
+            if tx._unit.state is not State.ACTIVE:
                 return {"error": "migrate() ended its transaction: leave out commit() and rollback()"}
-            change = tx.pending
+            change = tx._unit.change
         except Auth0MetaError as error:
             return {"error": f"{error} ({where(error, file)})"}
         except KeyboardInterrupt:
@@ -133,7 +147,15 @@ def evaluate(
     for bag, path in tx._unit.reads:
         reads.note((bag, *path))
     warned = [_advice(item) for item in advice if issubclass(item.category, UserWarning)]
-    return {"ops": change.to_json(), "reads": reads.behind(change), **({"advice": warned} if warned else {})}
+    staged = change.to_json()
+    try:
+        outcome = outcome_of(change, profile, ops=staged, reads=reads.behind(change), advice=warned, **known)
+    except Auth0MetaError as error:
+        return {"error": str(error), "advice": warned}
+    except RecursionError:
+        return {"error": TOO_DEEP, "advice": warned}
+    answer: dict[str, Any] = dict(zip(Outcome._fields, outcome, strict=True))
+    return answer | {"ops": staged} if ops else answer
 
 
 def _advice(warning: warnings.WarningMessage) -> str:

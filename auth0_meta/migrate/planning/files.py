@@ -15,7 +15,7 @@ from auth0_meta.errors import InputError
 from auth0_meta.http.request import user_path
 from auth0_meta.migrate.planning.addresses import ByEmail, is_address
 from auth0_meta.migrate.planning.csv_rows import USER_COLUMNS, CsvRows, is_spoiled, separator_of
-from auth0_meta.migrate.planning.text_file import STDIN, numbered, open_text
+from auth0_meta.migrate.planning.text_file import STDIN, Extent, numbered, open_text
 from auth0_meta.warn import notice
 
 Kind = Literal["ndjson", "csv", "list"]
@@ -30,7 +30,7 @@ class Head:
     columns: tuple[str, ...] = ()
 
 
-@attrs.frozen
+@attrs.define
 class Line:
     """One record: `where` it was, `whom` it is about (an id or an address), and its fields; CSV cells are text.
 
@@ -62,13 +62,25 @@ class Lines:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path
+        self._extent = Extent()
         self.name = "standard input" if str(path) == STDIN else Path(path).name
         if str(path) != STDIN and not Path(path).exists():
             raise InputError(f"{path} does not exist")
 
     def __iter__(self) -> Iterator[Head | Line | BadLine]:
-        with open_text(self.path) as text:
-            yield from self._records(numbered(text, self.name))
+        with open_text(self.path, self._extent) as text:
+            yield from self._records(self._measured(numbered(text, self.name)))
+        self._extent.end()
+
+    @property
+    def part(self) -> float | None:
+        """Return the part of the file that has been read, from 0 to 1, None if that can't be known."""
+        return self._extent.part
+
+    def _measured(self, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        for line in lines:
+            self._extent.note_line()
+            yield line
 
     def _records(self, lines: Iterator[tuple[int, str]]) -> Iterator[Head | Line | BadLine]:
         first = next(((n, line.lstrip("\ufeff")) for n, line in lines if line.strip()), None)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
 
-from auth0_meta.changes import rules
 from auth0_meta.changes.change import Change, differing_paths
 from auth0_meta.changes.jsonvalue import json_equal
 from auth0_meta.changes.profile import check_depth
@@ -18,27 +18,26 @@ from auth0_meta.endpoints.users import users_with_spellings
 from auth0_meta.errors import (
     ApiError,
     Auth0MetaError,
-    LedgerError,
     MetadataError,
     StoredDataError,
     TransportError,
 )
 from auth0_meta.http.budget import WaitBudget
-from auth0_meta.http.channel import HasChannel
-from auth0_meta.http.request import USER, Target
+from auth0_meta.http.request import Target
 from auth0_meta.migrate.blame import InARow, is_everybodys, is_gone, is_open
+from auth0_meta.migrate.estimate import Estimate, part_done
 from auth0_meta.migrate.events import MigrationEvent, PlanProgress
 from auth0_meta.migrate.ledger.ledger import Ledger
-from auth0_meta.migrate.ledger.records import Plan
+from auth0_meta.migrate.ledger.records import Plan, unpack
 from auth0_meta.migrate.planning.addresses import ByEmail, not_one
 from auth0_meta.migrate.planning.change_file import ChangeFile
 from auth0_meta.migrate.planning.change_index import ChangeIndex
 from auth0_meta.migrate.planning.evaluate import TOO_DEEP
 from auth0_meta.migrate.planning.files import BadLine
-from auth0_meta.migrate.planning.replan import plan_for
-from auth0_meta.migrate.planning.sandbox import Evaluator, Sandbox
+from auth0_meta.migrate.planning.outcome import Outcome, outcome_of
+from auth0_meta.migrate.planning.sandbox import Evaluator, InProcess
 from auth0_meta.migrate.planning.sources import Connect, Found, Source
-from auth0_meta.migrate.planning.summary import PlanSummary, Rates
+from auth0_meta.migrate.planning.summary import PlanSummary
 from auth0_meta.migrate.planning.watched_user import Fields
 from auth0_meta.migrate.waits import Waits
 from auth0_meta.redact import printable
@@ -53,12 +52,15 @@ _STEADY_SAMPLE = 32
 _PROGRESS_EVERY = 0.2
 _MOST_PROBLEMS = 10_000
 
+_NO_BUDGET = WaitBudget(max_wait=None)
+"""That of a user who need not be read."""
+
 _T = TypeVar("_T")
 Wanted = tuple[Found | ByEmail, Change | None]
 """Whom to plan for, and the change from the file; None if the function computes it."""
 
 
-@attrs.frozen
+@attrs.define
 class Read:
     """A user as read: the `profile`, or None and `why` there is none; the file's `change`; the `requests` that it took.
 
@@ -102,8 +104,11 @@ class Planner:
         self._problems: list[tuple[str, str, str]] = []
         self._failures: InARow[Read] = InARow()
         self._last_progress = 0.0
+        self._estimate = Estimate()
         self._collected = 0
-        """Users of the batch that is being read."""
+        """Users who have been read and not yet planned for."""
+        self._yielded = self._in_flight = 0
+        """Users whom the source, or else the change file, has named so far, and those of them who are being read."""
         self._reads = False
         self.waits = Waits(now, on_event)
         self.summary = PlanSummary()
@@ -131,21 +136,34 @@ class Planner:
             for whom, change in self._readable(self._changes or ())
         )
         if self._source is None:
-            yield from self._planned(itertools.islice(changes, self._limit))
+            yield from self._planned(self._counted(itertools.islice(changes, self._limit)))
             return
         named: Iterator[Found | ByEmail] = self._readable(self._source.users(self._connect))
-        users: Iterable[Wanted] = ((whom, None) for whom in itertools.islice(named, self._limit))
+        users: Iterable[Wanted] = (
+            (whom, None) for whom in self._counted(itertools.islice(named, self._limit))
+        )
         if self._changes is None:
             yield from self._planned(users)
             return
         # An export has the addresses; otherwise each is looked up, before the users come by.
         rows = changes if "email" in (self._fields or ()) else self._identified(changes)
-        with contextlib.closing(ChangeIndex(rows)) as index:
+        with contextlib.closing(ChangeIndex(self._heard(rows))) as index:
             pairs = self._readable(index.join(found for found, _ in self._identified(users)))
             yield from self._planned(pairs)
             for name in index.missing():
                 self.summary.missing += 1
                 self._problem(name, "missing", f"{self._source.name} does not have this user")
+
+    def _counted(self, items: Iterable[_T]) -> Iterator[_T]:
+        for item in items:
+            self._yielded += 1
+            yield item
+
+    def _heard(self, items: Iterable[_T]) -> Iterator[_T]:
+        """Announce progress while a change file is read, before the first user comes by."""
+        for item in items:
+            self._emit_progress(every=_PROGRESS_EVERY)
+            yield item
 
     def _readable(self, items: Iterable[_T | BadLine]) -> Iterator[_T]:
         """Yield what could be read, and note the rest."""
@@ -160,8 +178,15 @@ class Planner:
         reads = self._in_order(
             self._read, wanted, at_once=lambda one: isinstance(one[0], Found) and one[0].profile is not None
         )
+        under_way: deque[tuple[list[Read], Iterator[Mapping[str, Any]]]] = deque()
         while batch := self._collect(reads):
-            self._plan_batch(batch)
+            under_way.append((batch, self._evaluate(batch)))
+            # The processes of the function work on the latest batches while this one plans the one before.
+            while len(under_way) > (0 if self._evaluator is None else self._evaluator.ahead):
+                self._plan_batch(*under_way.popleft())
+                yield
+        for batch, answers in under_way:
+            self._plan_batch(batch, answers)
             yield
 
     def _identified(self, wanted: Iterable[Wanted]) -> Iterator[tuple[Found, Any]]:
@@ -178,13 +203,20 @@ class Planner:
         self, call: Callable[[Wanted], Read], wanted: Iterable[Wanted], *, at_once: Callable[[Wanted], bool]
     ) -> Iterator[Read]:
         """Yield what `call` returns for each user, in order, and note whoever can't be read."""
+
+        def begun() -> Iterator[Wanted]:
+            for one in wanted:
+                self._in_flight += 1
+                yield one
+
         for read in self._readers.in_order(
             call,
-            wanted,
+            begun(),
             at_once=at_once,
             ahead=_AHEAD,
             idle=lambda seconds: self._emit_progress(silent=seconds),
         ):
+            self._in_flight -= 1
             self._judge(read)
             self.summary.requests += read.requests
             if read.why:
@@ -201,13 +233,19 @@ class Planner:
             batch.append(read)
             self._collected += 1
             self._emit_progress(every=_PROGRESS_EVERY)
-        self._collected = 0
         return batch
 
-    def _plan_batch(self, batch: Sequence[Read]) -> None:
+    def _evaluate(self, batch: Sequence[Read]) -> Iterator[Mapping[str, Any]]:
+        """Begin to compute the changes for users whose change is not given; yield the answers, in order."""
+        if self._evaluator is None:
+            return iter(())
+        profiles = [read.profile for read in batch if read.profile is not None]
+        return self._evaluator.run(profiles, fields=self._fields, ops=len(self._sample) < _STEADY_SAMPLE)
+
+    def _plan_batch(self, batch: Sequence[Read], answers: Iterator[Mapping[str, Any]]) -> None:
         """Plan for users who have been read, in one commit."""
-        whole, evaluator = [read.profile for read in batch if read.profile is not None], self._evaluator
-        answers = iter(()) if evaluator is None else evaluator.run(whole, fields=self._fields)
+        self._known = self._ledger.planned({read.user_id for read in batch})
+        self._fresh: dict[str, Outcome] = {}
         with self._group():
             for read in batch:
                 assert read.profile is not None  # noqa: S101  # for the type checker
@@ -215,6 +253,8 @@ class Planner:
                     self._plan_answer(read.user_id, read.profile, next(answers))
                 else:
                     self._plan_change(read.user_id, read.profile, read.change)
+            self._ledger.add((user_id, outcome.plan) for user_id, outcome in self._fresh.items())
+        self._collected -= len(batch)
 
     def _judge(self, read: Read) -> None:
         """Raise the error of a read if it does not concern this user alone."""
@@ -232,7 +272,7 @@ class Planner:
     def _read(self, wanted: Wanted) -> Read:
         whom, change = wanted
         name, profile = (whom.user_id, whom.profile) if isinstance(whom, Found) else (whom.where, None)
-        budget = WaitBudget(max_wait=None)
+        budget = _NO_BUDGET
         try:
             if profile is None:
                 channel = self._connect()._channel
@@ -269,66 +309,62 @@ class Planner:
     # What becomes of them -----------------------------------------------------------------------------
 
     def _plan_answer(self, user_id: str, profile: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        if answer.get("advice"):
-            self.summary.note_advice(user_id, answer["advice"])
-        if len(self._sample) < _STEADY_SAMPLE and "ops" in answer:
+        if "ops" in answer and len(self._sample) < _STEADY_SAMPLE:
             self._sample.append((profile, answer["ops"]))
         if "error" in answer:
+            if answer.get("advice"):
+                self.summary.note_advice(user_id, answer["advice"])
             self.summary.read += 1
             self._problem(user_id, "failed", answer["error"])
-            return
-        if self._ledger.plan_of(user_id) is not None:
+        elif user_id in self._known or user_id in self._fresh:
+            if answer["advice"]:
+                self.summary.note_advice(user_id, answer["advice"])
             self.summary.repeated += 1
-            return
-        ops = answer["ops"]
-        self._store(user_id, profile, Change.from_json(ops), None, ops=ops, reads=answer["reads"])
+        else:
+            self.summary.read += 1
+            self._store(user_id, Outcome(*map(answer.__getitem__, Outcome._fields)))
 
     def _plan_change(self, user_id: str, profile: Mapping[str, Any], change: Change) -> None:
         """Plan a change; if the file names a user again, the later change comes on top of the earlier one."""
-        earlier = self._ledger.plan_of(user_id)
-        if earlier is not None:
-            self.summary.repeated += 1
-            try:
-                change = Change.from_json(earlier.ops).then(change)
-            except Auth0MetaError as error:
-                self._problem(user_id, "failed", str(error))
-                return
-        self._store(user_id, profile, change, earlier)
-
-    def _store(
-        self, user_id: str, profile: Mapping[str, Any], change: Change, earlier: Plan | None, **known: Any
-    ) -> None:
-        """Plan a change, unless it changes nothing; `known`: see `plan_for`."""
-        summary = self.summary
-        summary.read += earlier is None
-        oversize = False
+        earlier: Plan | None = None
+        if user_id in self._fresh:
+            earlier = unpack(self._fresh[user_id].plan)
+        elif user_id in self._known:
+            earlier = self._ledger.plan_of(user_id)
+        self.summary.repeated += earlier is not None
         try:
-            plan, after = plan_for(change, profile, **known)
-            if plan is not None:
-                oversize = rules.profile_size(after) > rules.PROFILE_LIMIT
-                if rules.profile_size(plan.document) > rules.MAX_REQUEST:
-                    most = f"the {rules.MAX_REQUEST} B that a request may have"
-                    raise MetadataError(f"{user_id}: the PATCH would be larger than {most}")
-                self._ledger.add(user_id, plan)
-        except LedgerError:
-            raise
-        except (Auth0MetaError, RecursionError) as error:
-            self._problem(user_id, "failed", TOO_DEEP if isinstance(error, RecursionError) else str(error))
+            if earlier is not None:
+                change = Change.from_json(earlier.ops).then(change)
+            else:
+                self.summary.read += 1
+            outcome = outcome_of(change, profile)
+        except Auth0MetaError as error:
+            self._problem(user_id, "failed", str(error))
+            return
+        except RecursionError:
+            self._problem(user_id, "failed", TOO_DEEP)
             return
         if earlier is not None:
-            summary.count_keys(earlier, -1)
-            summary.changing -= 1
-        if plan is None:
-            summary.unchanged += 1
-            if earlier is not None:
+            self.summary.count_keys(earlier.keys, -1)
+            self.summary.changing -= 1
+            if not outcome.plan:
+                self._fresh.pop(user_id, None)
+                self._known.discard(user_id)
                 self._ledger.remove(user_id)
+        self._store(user_id, outcome)
+
+    def _store(self, user_id: str, outcome: Outcome) -> None:
+        """Count what a change comes to, and plan it unless it changes nothing."""
+        summary = self.summary
+        if outcome.advice:
+            summary.note_advice(user_id, outcome.advice)
+        if not outcome.plan:
+            summary.unchanged += 1
             return
+        self._fresh[user_id] = outcome
         summary.changing += 1
-        summary.count_keys(plan)
-        if (outgrown := change.outgrown(after)) is not None:
-            bag, _, reason = outgrown
-            summary.note_advice(user_id, [f"{bag}: {reason}"])
-        if oversize:
+        summary.count_keys(outcome.keys)
+        if outcome.oversize:
             summary.note_oversize(user_id)
 
     def _problem(self, user_id: str, kind: str, note: str) -> None:
@@ -350,8 +386,8 @@ class Planner:
         if self._evaluator is None or not self._sample:
             return
         sample, other = self._sample[::-1], self._evaluator.another()
-        with contextlib.closing(other) if isinstance(other, Sandbox) else contextlib.nullcontext():
-            answers = list(other.run([profile for profile, _ in sample], fields=self._fields))
+        with contextlib.nullcontext() if isinstance(other, InProcess) else contextlib.closing(other):
+            answers = list(other.run([profile for profile, _ in sample], fields=self._fields, ops=True))
         for (profile, ops), answer in zip(sample, answers, strict=True):
             self.summary.steady_checked += 1
             again = answer.get("ops", {})
@@ -367,21 +403,21 @@ class Planner:
         if self._on_event is None:
             return
         seen, seconds = self.summary, self._last_progress - self._began
+        part = part_done(
+            users=getattr(self._source, "part", None),
+            changes=None if self._changes is None else self._changes.part,
+            only_changes=self._source is None,
+            named=self._yielded,
+            under_way=self._in_flight,
+            limit=self._limit,
+        )
         progress = PlanProgress(
             read=seen.read + self._collected,
             changing=seen.changing,
             invalid=seen.invalid,
             seconds=seconds,
             waiting=self.waits.in_words(silent),
+            part=part,
+            eta=self._estimate.seconds_left(seconds, part),
         )
         self._on_event(progress)
-
-
-def rates_of(client: HasChannel) -> Rates | None:
-    """Return the rates that a client has learned or was given, None if it knows none."""
-    reads, writes = (client._channel.bucket(group) for group in (USER.reads, USER.writes))
-    read, write = reads.per_second or writes.per_second, writes.per_second or reads.per_second
-    if not read or not write:
-        return None
-    shared = (reads.limit or writes.limit) == (writes.limit or reads.limit)
-    return Rates(read=round(read, 3), write=round(write, 3), shared=shared)

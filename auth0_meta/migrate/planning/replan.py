@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from auth0_meta.changes.change import Change
@@ -12,30 +12,13 @@ from auth0_meta.changes.profile import stored_bag
 from auth0_meta.changes.rules import read
 from auth0_meta.errors import Auth0MetaError
 from auth0_meta.migrate.ledger.compare import differences, image_of
-from auth0_meta.migrate.ledger.records import Plan
+from auth0_meta.migrate.ledger.records import Plan, unpack
+from auth0_meta.migrate.planning.outcome import plan_for
 from auth0_meta.migrate.planning.sandbox import Evaluator
 from auth0_meta.migrate.planning.watched_user import is_unchanged
 
 DriftPolicy = Literal["replan", "skip", "overwrite"]
 POLICIES: tuple[str, ...] = get_args(DriftPolicy)
-
-
-def plan_for(
-    change: Change,
-    profile: Mapping[str, Any],
-    *,
-    ops: Mapping[str, Any] | None = None,
-    reads: Sequence[Sequence[str | None]] = (),
-) -> tuple[Plan | None, Mapping[str, Any]]:
-    """Return what a change means for a profile (None if nothing), and the profile afterwards.
-
-    `ops`: the change as JSON, if the caller has it already.  Raises what `Change.applied_to` raises.
-    """
-    document, after = change.applied_to(profile)
-    if not document:
-        return None, after
-    plan = Plan(change.to_json() if ops is None else ops, document, image_of(document, profile), reads=reads)
-    return plan, after
 
 
 def replan(
@@ -62,8 +45,7 @@ def replan(
             answer = next(evaluator.run([found]))
             if "error" in answer:
                 return f"{drifted}; planning it again failed: {answer['error']}"
-            ops = answer["ops"]
-            return plan_for(Change.from_json(ops), found, ops=ops, reads=answer["reads"])[0]
+            return unpack(answer["plan"]) if answer["plan"] else None
         change = Change.from_json(plan.ops)
         if from_change_file or _means_the_same(change, plan, found):
             return plan_for(change, found, ops=plan.ops, reads=plan.reads)[0]

@@ -18,7 +18,7 @@ from auth0_meta.errors import InputError, JobError
 from auth0_meta.http.request import user_path
 from auth0_meta.migrate.planning.addresses import ByEmail
 from auth0_meta.migrate.planning.files import BadLine, Head, Lines
-from auth0_meta.migrate.planning.text_file import GZIP, numbered
+from auth0_meta.migrate.planning.text_file import GZIP, Extent, numbered
 from auth0_meta.models import Job
 from auth0_meta.redact import discreet, printable
 
@@ -39,7 +39,8 @@ class Source(Protocol):
     """What a migration reads its users from.
 
     A source whose profiles have only some fields should list them in an attribute `fields`: a function that reads
-    another one is then stopped, instead of finding it absent.
+    another one is then stopped, instead of finding it absent.  A source that knows how much it has yielded so far may
+    have an attribute `part`, from 0 to 1, or None: then a plan can say how long it will take.
     """
 
     name: str
@@ -70,6 +71,11 @@ class FileSource:
         self._lines = Lines(path)
         self._whole = whole
         self.name = f"file {self._lines.name}"
+
+    @property
+    def part(self) -> float | None:
+        """The part of the file that has been read, from 0 to 1; None if that can't be known."""
+        return self._lines.part
 
     def users(self, connect: Connect) -> Iterator[Found | ByEmail | BadLine]:
         """Yield the users of the file."""
@@ -142,6 +148,12 @@ class ExportSource:
         self._which: dict[str, Any] = {"connection_id": connection_id, "limit": limit}
         self._wait: dict[str, Any] = {"timeout": timeout, "on_progress": on_progress}
         self.name = "export"
+        self._extent = Extent()
+
+    @property
+    def part(self) -> float | None:
+        """The part of the downloaded export that has been read, from 0 to 1; None before that."""
+        return self._extent.part
 
     def users(self, connect: Connect) -> Iterator[Found | BadLine]:
         """Start the export, wait for it, download it, and yield its users."""
@@ -156,13 +168,15 @@ class ExportSource:
             if not packed and start[:1] != b"{":  # even an export of nobody is a gzip file
                 what = f"the file of export {job.id} is not an export; a proxy may have answered instead: plan again"
                 raise JobError(printable(what), job_id=job.id, job=job)
-            file.seek(0)
+            self._extent.begin(cast("BinaryIO", file))
             plain = cast("BinaryIO", gzip.GzipFile(fileobj=file) if packed else file)
             lines = numbered(plain, f"the file of export {job.id}")
-            full = ((line, n) for n, line in lines if line.strip())
             try:
-                for line, n in full:
-                    yield _exported(line, n)
+                for n, line in lines:
+                    self._extent.note_line()
+                    if line.strip():
+                        yield _exported(line, n)
+                self._extent.end()
             except InputError as error:
                 raise JobError(f"{error}", job_id=job.id, job=job) from None
             except (EOFError, zlib.error, gzip.BadGzipFile):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import attrs
 
-from auth0_meta.migrate.ledger.records import Plan
 from auth0_meta.migrate.report_types import SummaryReport
 
 _MOST_KEYS = 200
@@ -75,9 +74,9 @@ class PlanSummary:
     requests: int = 0
     seconds: float = 0.0
 
-    def count_keys(self, plan: Plan, step: int = 1) -> None:
+    def count_keys(self, keys: Iterable[str], step: int = 1) -> None:
         """Count the keys that a plan touches; after 200 different ones, the others are counted together."""
-        for key in plan.keys:
+        for key in keys:
             name = key if key in self.keys or len(self.keys) < _MOST_KEYS else OTHERS
             self.keys[name] = self.keys.get(name, 0) + step
             if not self.keys[name]:
@@ -95,7 +94,7 @@ class PlanSummary:
         new = [path for path in paths if path not in self.unsteady_paths]
         self.unsteady_paths.extend(new[: _MOST_NAMED - len(self.unsteady_paths)])
 
-    def note_advice(self, user_id: str, advice: list[str]) -> None:
+    def note_advice(self, user_id: str, advice: Sequence[str]) -> None:
         """Count a user with a warning, and keep the first ones; a warning holds no value."""
         self.advised += 1
         if len(self.advice) < _MOST_NAMED:

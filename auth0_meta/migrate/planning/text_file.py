@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import gzip
 import io
 import os
@@ -19,15 +20,57 @@ GZIP = b"\x1f\x8b"
 MOST_LINE = 16 * 1024 * 1024
 """How long a line or a row of CSV may be.  A request may have 1 MB, but older profiles are larger than that."""
 STDIN = "-"
+_SMALL = 4 << 20
 _WORKBOOKS = (b"PK", b"\xd0\xcf")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
+class Extent:
+    """How much of a file has been read; a small file is measured in lines, because it is read in one piece."""
+
+    def __init__(self) -> None:
+        self._file: BinaryIO | None = None
+        self._size = 0
+        self._lines = self._all_lines = 0
+        self._ended = False
+
+    def begin(self, file: BinaryIO) -> None:
+        """Measure a file that is about to be read from its start; a pipe has no size."""
+        self._file, self._ended = file, False
+        self._lines = self._all_lines = self._size = 0
+        with contextlib.suppress(OSError):
+            self._size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            if self._size <= _SMALL and file.read(2) != GZIP:
+                file.seek(0)
+                self._all_lines = file.read(_SMALL).count(b"\n") + 1
+            file.seek(0)
+
+    def note_line(self) -> None:
+        """Note that another line has been read."""
+        self._lines += 1
+
+    def end(self) -> None:
+        """Note that everything has been read."""
+        self._ended = True
+
+    @property
+    def part(self) -> float | None:
+        """Return the part that has been read, from 0 to 1, None if that can't be known."""
+        if self._ended:
+            return 1.0
+        if self._all_lines:
+            return min(1.0, self._lines / self._all_lines)
+        if self._file is None or not self._size:
+            return None
+        return 1.0 if self._file.closed else min(1.0, self._file.tell() / self._size)
+
+
 @contextmanager
-def open_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
+def open_text(path: str | os.PathLike[str], extent: Extent | None = None) -> Iterator[IO[str]]:
     """Open a file, or standard input for "-", as text; gzip and UTF-16 are recognized by their first bytes.
 
-    Raises `InputError` if it can't be read.
+    `extent` is told how large a file is.  Raises `InputError` if it can't be read.
     """
     name = "standard input" if str(path) == STDIN else str(path)
     try:
@@ -35,6 +78,8 @@ def open_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     except OSError as error:
         raise InputError(f"{name} can't be read: {error.strerror}") from None
     try:
+        if extent is not None and str(path) != STDIN:
+            extent.begin(raw)
         # A replacement for stdin may be unbuffered; a second buffer on a buffered one would wait until it is full.
         buffered = cast("io.BufferedReader", raw if hasattr(raw, "peek") else io.BufferedReader(raw))
         plain = (

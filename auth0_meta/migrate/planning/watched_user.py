@@ -37,8 +37,12 @@ class Reads(set[tuple[str | None, ...]]):
         >>> reads.behind(change.with_bag("app_metadata", change.app_metadata.set("billing.plan", "pro")))
         [['app_metadata', 'billing', 'tier']]
         """
+        if not self:
+            return []
         touched = {*change.touched, *((bag, None) for bag in BAGS if change.bag(bag))}
         related = [place for place in self if (place[0], (*place, None)[1]) in touched]
+        if len(related) < 2:
+            return [list(place) for place in related]
         # A place inside a value that was seen whole adds nothing.
         whole = {place for place in related if place[-1] is not None}
         least = [place for place in related if not any(place[:n] in whole for n in range(1, len(place)))]

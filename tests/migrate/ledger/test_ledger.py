@@ -26,7 +26,7 @@ from auth0_meta.migrate import purge, report, status
 from auth0_meta.migrate.ledger import lock
 from auth0_meta.migrate.ledger import sqlite as disk
 from auth0_meta.migrate.ledger.ledger import Ledger, Settled
-from auth0_meta.migrate.ledger.records import STEPS, Plan, Record, State
+from auth0_meta.migrate.ledger.records import STEPS, Plan, Record, State, written
 
 DOCUMENT = {"app_metadata": {"plan": "canary-7f3a"}}
 PLAN = Plan({"app_metadata": {"reset": False, "ops": [["set", ["plan"], "canary-7f3a"]]}}, DOCUMENT, {})
@@ -39,7 +39,7 @@ def made(job: Path, users: int = 3) -> None:
     ledger = Ledger.create(job, FACTS)
     with ledger.group():
         for n in range(users):
-            ledger.add(f"auth0|{n}", PLAN)
+            ledger.add([(f"auth0|{n}", written(PLAN))])
     ledger.complete(summary={})
     ledger.close()
 

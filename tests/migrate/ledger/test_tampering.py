@@ -22,7 +22,7 @@ from auth0_meta.migrate.html_report import render
 from auth0_meta.migrate.ledger import records, sqlite
 from auth0_meta.migrate.ledger.digest import seal
 from auth0_meta.migrate.ledger.ledger import Ledger
-from auth0_meta.migrate.ledger.records import Plan, pack
+from auth0_meta.migrate.ledger.records import Plan, pack, written
 from auth0_meta.migrate.planning.evaluate import evaluate
 
 EVIL = Plan({}, {"app_metadata": {"plan": "pro", "roles": ["admin"]}}, {"app_metadata": {"plan": "free"}})
@@ -67,7 +67,7 @@ def _commands(job: Path, client: ManagementClient) -> list[Callable[[], object]]
     ]
 
 
-EVIL_TEXT = pack(EVIL)
+EVIL_TEXT = pack(written(EVIL))
 assert isinstance(EVIL_TEXT, str)
 ADDED = {
     "trigger": [
@@ -112,7 +112,7 @@ def test_a_plan_made_again_does_only_what_was_planned(
     with closing(sqlite3.connect(job)) as db:
         (stored,) = db.execute("SELECT plan FROM users").fetchone()
     ops = {} if operations == "none" else records.unpack(stored).ops
-    evil = pack(Plan(ops, EVIL.document, EVIL.before))
+    evil = pack(written(Plan(ops, EVIL.document, EVIL.before)))
     for n in range(3):
         values = f"again = '{evil!s}', seal = '{seal(f'auth0|{n}', evil)}', state = {records.State[state.upper()]:d}"
         _tamper(job, f"UPDATE users SET {values} WHERE user_id = 'auth0|{n}'")  # noqa: S608

@@ -35,7 +35,11 @@ def test_a_child_whose_parent_is_killed_ends_without_a_word(move: Path, moment: 
     assert process.stdout is not None
     assert talk is not None
     line = json.dumps(
-        {"fields": None, "profile": {"user_id": "auth0|1", "app_metadata": {"plan": "x" * 9999}}}
+        {
+            "fields": None,
+            "ops": False,
+            "profile": {"user_id": "auth0|1", "app_metadata": {"plan": "x" * 9999}},
+        }
     )
     if moment != "loading":
         process.stdout.readline()
@@ -59,7 +63,7 @@ def test_ctrl_c_on_the_terminal_does_not_reach_the_child(move: Path) -> None:
         assert os.getpgid(evaluator._process.pid) != os.getpgid(0)
         evaluator._process.send_signal(signal.SIGINT)
         answer = next(evaluator.run([{"user_id": "auth0|1", "app_metadata": {"plan": "pro"}}]))
-        assert "ops" in answer
+        assert answer["keys"] == ["app_metadata.billing", "app_metadata.plan"]
     finally:
         evaluator.close()
 
@@ -93,3 +97,83 @@ def test_an_interrupt_while_the_file_is_loaded_ends_the_child(
     with pytest.raises(KeyboardInterrupt):
         Sandbox(slow)
     assert ended[0]._process.returncode is not None
+
+
+HOLDS_THE_LOCK = """
+import re
+
+def migrate(user, tx):
+    if user.user_id == "auth0|3":
+        re.match("(a+)+$", "a" * 64 + "b")
+    tx.app_metadata["n"] = user.user_id
+"""
+
+
+@pytest.mark.slow
+def test_a_function_that_holds_the_lock_of_python_is_ended_too(tmp_path: Path) -> None:
+    """The process takes in nothing then, so what is sent to it must not wait for it; only that user fails."""
+    path = tmp_path / "stuck.py"
+    path.write_text(HOLDS_THE_LOCK, encoding="utf-8")
+    users = [{"user_id": f"auth0|{n}", "app_metadata": {"text": "x" * 20_000}} for n in range(40)]
+    evaluator = Sandbox(path, timeout=5.0)
+    try:
+        answers = list(evaluator.run(users))
+    finally:
+        evaluator.close()
+    assert [n for n, answer in enumerate(answers) if "error" in answer] == [3]
+    assert answers[3]["error"] == "migrate() did not return within 5 s"
+    assert [f'"auth0|{n}"' in answer["plan"] for n, answer in enumerate(answers) if n != 3] == [True] * 39
+
+
+DIES = """
+import os
+
+def migrate(user, tx):
+    if user.user_id.endswith("7"):
+        os._exit(9)
+    tx.app_metadata.set("of", [user.user_id, str(os.getpid())])
+"""
+
+
+def test_several_processes_share_the_batches_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever computes it, and whoever dies meanwhile, each answer is that of its own user."""
+    monkeypatch.setattr(sandbox, "_ALONE", 1)
+    monkeypatch.setattr(sandbox, "_processors", lambda: 2)
+    path = tmp_path / "dies.py"
+    path.write_text(DIES, encoding="utf-8")
+    evaluator = sandbox.Sandboxes(path)
+    assert evaluator.ahead == 1
+    try:
+        batches = [[{"user_id": f"auth0|{10 * b + n}"} for n in range(5, 9)] for b in range(4)]
+        begun = [evaluator.run(batch) for batch in batches]
+        assert evaluator.ahead == 2
+        answers = [list(one) for one in begun]
+    finally:
+        evaluator.close()
+    processes = set()
+    for batch, found in zip(batches, answers, strict=True):
+        for user, answer in zip(batch, found, strict=True):
+            if user["user_id"].endswith("7"):
+                assert answer["error"] == "migrate() ended its process (exit code 9)"
+            else:
+                ((_, _, (user_id, process)),) = json.loads(answer["plan"])[0]["app_metadata"]["ops"]
+                assert user_id == user["user_id"]
+                processes.add(process)
+    assert len(processes) > 2
+
+
+def test_a_plan_with_large_profiles_stays_one_batch_ahead_at_most(
+    move: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for its answers is bounded in bytes, not only in users."""
+    evaluator = sandbox.Sandboxes(move)
+    try:
+        monkeypatch.setattr(sandbox, "_MOST_AHEAD", 100)
+        answers = evaluator.run([{"user_id": "auth0|1", "app_metadata": {"plan": "x" * 100}}])
+        assert evaluator.ahead == 0
+        assert len(list(answers)) == 1
+        assert evaluator.ahead == 1
+    finally:
+        evaluator.close()
