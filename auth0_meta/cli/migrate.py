@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -147,7 +148,14 @@ def plan(
             users = ExportSource(fields=(*ROOT_FIELDS, *more), on_progress=bar.show_export, **which)
         elif where is not None and whole_rows and isinstance(users, FileSource):
             users = FileSource(where, whole=True)
-        summary = steps.plan(migration, to=job, client=client, users=users, on_event=bar.show, **settings)
+        try:
+            summary = steps.plan(migration, to=job, client=client, users=users, on_event=bar.show, **settings)
+        except KeyboardInterrupt:
+            if not Path(job).exists():
+                bar.say(
+                    f"{job} was not written: a plan is made as a whole. Nothing in the tenant was changed"
+                )
+            raise
     if as_json:
         click.echo(dump({"job": job, **summary.to_json()}))
     else:
@@ -208,7 +216,7 @@ def _run(
         with _stoppable() as cancel, Bar(f"{step}ing") as bar:
 
             def show(event: MigrationEvent) -> None:
-                cancel.tell()
+                cancel.tell(bar.say)
                 bar.show(event)
 
             result = run(job, client, cancel=cancel, on_event=show, **settings)
@@ -321,7 +329,8 @@ def _client(settings: dict[str, Any], *, optional: bool = False) -> Iterator[Any
 
 def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:
     """Print what is about to happen, and ask on a terminal."""
-    found = steps.status(job)
+    with patience(f"reading {job} ..."):
+        found = steps.status(job)
     place, counts = found.tenant or "a tenant that is not known yet", in_words(found.counts, "no users")
     click.echo(printable(f"{step} {job}: {found.migration} on {place} ({counts})"), err=True)
     if step == "apply" and found.summary.invalid:
@@ -347,11 +356,11 @@ class _Stop(StopFlag):
 
     told = False
 
-    def tell(self) -> None:
-        """Print once that the signal was received."""
+    def tell(self, say: Callable[[str], object]) -> None:
+        """Say once that the signal was received."""
         if self.is_set() and not self.told:
             self.told = True
-            click.echo("finishing what is under way; press Ctrl-C again to stop at once", err=True)
+            say("finishing what is under way; press Ctrl-C again to stop at once")
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
 import sys
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import click
 
 from auth0_meta.changes.jsonvalue import ABSENT
-from auth0_meta.cli.common import console, dump, print_line
+from auth0_meta.cli.common import console, dump, patience, print_line
 from auth0_meta.cli.migrate_view import print_changes, show_contents, show_status, shown
 from auth0_meta.migrate.ledger.records import Record
 from auth0_meta.migrate.review import Review, reviewing
@@ -26,7 +27,9 @@ Form = Literal["text", "csv", "json"]
 
 def show_job(job: str, *, user_id: str | None, everyone: bool, form: Form, redact: bool) -> None:
     """Print a job's users, or one of them; it is an error if the job has nothing about that one."""
-    with reviewing(job) as review:
+    with contextlib.ExitStack() as opened:
+        with patience(f"reading {job} ..."):
+            review = opened.enter_context(reviewing(job))
         if form == "text" and user_id is None:
             _print_job(job, review, everyone=everyone, redact=redact)
             review.require_values()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Iterable, Mapping
 from functools import partial
 
@@ -15,6 +16,7 @@ from rich.text import Text
 
 from auth0_meta.changes.jsonvalue import ABSENT
 from auth0_meta.cli.common import console, dump, print_line
+from auth0_meta.cli.progress import Progress, duration, line
 from auth0_meta.clock import SYSTEM_CLOCK
 from auth0_meta.migrate import RunResult, Status, events
 from auth0_meta.migrate.html_report import when
@@ -23,28 +25,16 @@ from auth0_meta.migrate.ledger.path_diff import PathChange, path_changes
 from auth0_meta.migrate.ledger.records import BAD_OUTCOMES, Record
 from auth0_meta.migrate.planning.summary import Cost, PlanSummary
 from auth0_meta.models import Job
-from auth0_meta.redact import count, printable, size
+from auth0_meta.redact import count, size
 
 _QUIET_EVERY = 30.0
 _QUIET_FIRST = 2.0
 """Seconds after which there is a first line where lines don't change; a wait that long is announced there."""
-_WIDTH = 24
+_TICK = 0.5
+_ROOM = 4
+_ANY_WIDTH = 10_000
 _MAX_NAMED = 10
 _SIGNS = {"added": ("+", "green"), "changed": ("~", "yellow"), "deleted": ("-", "red")}
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as people write it.
-
-    >>> duration(75), duration(7300), duration(200000), duration(0.4)
-    ('1 min 15 s', '2 h 1 min', '2 d 7 h', 'under 1 s')
-    """
-    whole = round(seconds)
-    for unit, name, below, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= unit:
-            rest = whole % unit // below
-            return f"{whole // unit} {name}" + (f" {rest} {smaller}" if rest else "")
-    return f"{whole} s" if whole else "under 1 s"
 
 
 class Bar:
@@ -53,61 +43,68 @@ class Bar:
     def __init__(self, word: str) -> None:
         self._word = word
         self._out = console(stderr=True)
-        self._live = self._out.is_terminal
-        self._line = ""
+        self._live = self._out.is_terminal and not self._out.is_dumb_terminal
+        self._latest: Progress | None = None
         self._picture = Live(get_renderable=self._render, console=self._out, refresh_per_second=5)
         self._next_line = SYSTEM_CLOCK.monotonic() + _QUIET_FIRST
         self._said = ""
+        self._ended = threading.Event()
+        self._printing = threading.Lock()
+        self._ticker = threading.Thread(target=self._tick, name="auth0-meta-progress", daemon=True)
 
     def __enter__(self) -> Bar:
         if self._live:
             self._picture.start()
+        else:
+            self._ticker.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ended.set()
         self._picture.stop()
 
     def _render(self) -> Text:
-        return Text(printable(self._line))
+        # Room is left for the ^C that a terminal shows at the cursor.
+        return Text(self._text(self._out.width - _ROOM))
+
+    def _text(self, width: int) -> str:
+        if self._latest is None:
+            return f"{self._word}: starting"[:width]
+        return line(self._latest, self._word, width)
+
+    def _tick(self) -> None:
+        """Print a line when one is due, even if nothing happens: a large file may take a minute to be opened."""
+        while not self._ended.wait(_TICK):
+            self._print_if_due()
+
+    def _print_if_due(self) -> None:
+        with self._printing:
+            now = SYSTEM_CLOCK.monotonic()
+            if not self._live and now >= self._next_line and not self._ended.is_set():
+                self._next_line = now + _QUIET_EVERY
+                print_line(self._out, self._text(_ANY_WIDTH))
+
+    def say(self, text: str) -> None:
+        """Print a line of its own, above the bar."""
+        with self._printing:
+            print_line(self._out, text)
 
     def show(self, event: events.MigrationEvent) -> None:
         """Show one event; a user who is not as planned gets a permanent line."""
         if isinstance(event, events.UserDone):
             if event.outcome in BAD_OUTCOMES:
-                print_line(self._out, f"{event.user_id} {event.outcome}: {event.note}")
+                self.say(f"{event.user_id} {event.outcome}: {event.note}")
             return
-        if isinstance(event, events.Waiting):
-            self._line = f"{self._word}: waiting ({event.reason}, {event.seconds:.0f} s)"
-            if event.seconds >= _QUIET_FIRST and event.reason != self._said:
-                self._said, self._next_line = event.reason, 0.0
-        elif isinstance(event, events.ExportProgress):
-            percent = "" if event.percent is None else f", {event.percent:.0f} %"
-            self._line = f"export {event.status}{percent}"
-        elif isinstance(event, events.PlanProgress):
-            read = count(event.read, "user")
-            waits = f", waiting ({event.waiting})" if event.waiting else ""
-            self._line = f"{read} read, {event.changing} to change, {event.invalid} invalid{waits}"
-        else:
-            self._line = self._progress(event)
-        now = SYSTEM_CLOCK.monotonic()
-        if not self._live and now >= self._next_line:
-            self._next_line = now + _QUIET_EVERY
-            print_line(self._out, self._line)
+        self._latest = event
+        if isinstance(event, events.Waiting) and event.seconds >= _QUIET_FIRST and event.reason != self._said:
+            self._said, self._next_line = event.reason, 0.0
+        self._print_if_due()
 
     def show_export(self, job: Job) -> None:
         """Show how far an export is."""
         percent = job.raw.get("percentage_done")
         known = percent if isinstance(percent, int | float) else None
         self.show(events.ExportProgress(status=job.status, percent=known))
-
-    def _progress(self, event: events.ApplyProgress) -> str:
-        part = event.done / event.total if event.total else 1.0
-        bar = "#" * round(part * _WIDTH)
-        left = "" if event.eta is None else f", {duration(event.eta)} left"
-        bad = sum(n for outcome, n in event.counts.items() if outcome in BAD_OUTCOMES)
-        wrong = f", {bad} not as planned" if bad else ""
-        waits = f", waiting ({event.waiting})" if event.waiting else ""
-        return f"[{bar:<{_WIDTH}}] {event.done}/{event.total} users, {event.per_second:.1f} requests/s{left}{wrong}{waits}"
 
 
 def in_words(counts: Mapping[str, int], nothing: str) -> str:
@@ -117,37 +114,37 @@ def in_words(counts: Mapping[str, int], nothing: str) -> str:
 
 def show_summary(job: str, summary: PlanSummary) -> None:
     """Print the summary of a plan."""
-    line = partial(print_line, console())
+    say = partial(print_line, console())
     with Ledger.open(job) as ledger:
         show_contents(summary, ledger.problems(_MAX_NAMED))
     if summary.changing:
         for name, cost in summary.costs().items():
-            line(f"{name.replace('_', ' ')}: {_cost(cost)}")
-    line(f"wrote {job}; nothing in the tenant was changed")
+            say(f"{name.replace('_', ' ')}: {_cost(cost)}")
+    say(f"wrote {job}; nothing in the tenant was changed")
 
 
 def show_contents(summary: PlanSummary, problems: Iterable[tuple[str, str, str]]) -> None:
     """Print how many users a plan changes, which keys, what is odd, and what could not be planned."""
-    line, unsteady = partial(print_line, console()), summary.unsteady
+    say, unsteady = partial(print_line, console()), summary.unsteady
     found = f"{summary.changing} to change, {summary.unchanged} unchanged, {summary.invalid} invalid"
-    line(f"{count(summary.read, 'user')} read: {found}", style="bold")
+    say(f"{count(summary.read, 'user')} read: {found}", style="bold")
     for name, users in sorted(summary.keys.items(), key=lambda item: -item[1]):
-        line(f"  {name}  {users}")
+        say(f"  {name}  {users}")
     for text, users, named in (
         ("would have a profile larger than 10 KB", summary.oversize, summary.oversize_users),
         ("would get a value that does not belong in metadata", summary.advised, summary.advice),
         ("got two different changes from migrate(): it is not deterministic", len(unsteady), unsteady),
     ):
         if users:
-            line(f"{count(users, 'user')} {text}", style="yellow")
+            say(f"{count(users, 'user')} {text}", style="yellow")
             for one in named[:_MAX_NAMED]:
-                line(f"  {one}")
+                say(f"  {one}")
     if unsteady:
-        line(f"  the two differ at {', '.join(summary.unsteady_paths)}")
+        say(f"  the two differ at {', '.join(summary.unsteady_paths)}")
     if summary.repeated:
-        line(f"{count(summary.repeated, 'row')} for users who already had one")
+        say(f"{count(summary.repeated, 'row')} for users who already had one")
     for user_id, kind, note in problems:
-        line(f"  {user_id}: {kind}: {note}", style="red")
+        say(f"  {user_id}: {kind}: {note}", style="red")
 
 
 def _cost(cost: Cost) -> str:
@@ -209,8 +206,8 @@ def show_result(job: str, result: RunResult, *, as_json: bool) -> None:
 
 def show_status(job: str, status: Status) -> None:
     """Print where a job stands."""
-    line = partial(print_line, console())
-    line(f"{job}: {status.stage}", style="bold")
+    say = partial(print_line, console())
+    say(f"{job}: {status.stage}", style="bold")
     facts: dict[str, object] = {
         "migration": status.migration,
         "tenant": status.tenant or "not known yet",
@@ -220,13 +217,13 @@ def show_status(job: str, status: Status) -> None:
         **status.counts,
     }
     for name, value in facts.items():
-        line(f"  {name:10} {value}")
+        say(f"  {name:10} {value}")
     for run in status.runs:
         cost = f"{count(run['requests'], 'request')} in {duration(run['seconds'])}"
-        line(
+        say(
             f"  run {run['run']}: {run['kind']} {run['ended']}, {in_words(run['counts'], 'no users')}, {cost}"
         )
     if status.runs and status.stage not in ("undone", "purged"):
         with Ledger.open(job) as ledger:
             for user_id, state, note in ledger.to_look_at(_MAX_NAMED):
-                line(f"  {user_id} {state}: {note}", style="red")
+                say(f"  {user_id} {state}: {note}", style="red")

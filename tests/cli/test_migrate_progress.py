@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import re
+import threading
+
 import pytest
+from rich.console import Console
 
 from auth0_meta.cli import migrate_view
 from auth0_meta.migrate.events import ApplyProgress, ExportProgress, PlanProgress, Waiting
@@ -14,6 +19,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """Let the bar's time pass only when it is advanced."""
     clock = FakeClock()
     monkeypatch.setattr(migrate_view, "SYSTEM_CLOCK", clock)
+    monkeypatch.setattr(migrate_view, "_TICK", 3600.0)  # no line but those of events
     return clock
 
 
@@ -35,8 +41,8 @@ def test_progress_begins_after_two_seconds(clock: FakeClock, capsys: pytest.Capt
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
-        "export processing, 50 %",
-        "3 users read, 0 to change, 0 invalid, waiting (server error, 12 s)",
+        "[############            ] export processing, 50 %",
+        "3 users read, 0 to change, waiting (server error, 12 s)",
     ]
 
 
@@ -62,3 +68,59 @@ def test_a_wait_is_announced_at_once(clock: FakeClock, capsys: pytest.CaptureFix
         "applying: waiting (rate limit, 12 s)",
         "[############            ] 2/4 users, 1.0 requests/s, waiting (pacing, 3 s)",
     ]
+
+
+def test_a_line_is_due_even_if_nothing_happens(
+    clock: FakeClock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To open a large job file takes long, and no event says so."""
+    monkeypatch.setattr(migrate_view, "_TICK", 0.001)
+    printed = threading.Event()
+    original = migrate_view.print_line
+
+    def note(out: Console, text: str) -> None:
+        original(out, text)
+        printed.set()
+
+    monkeypatch.setattr(migrate_view, "print_line", note)
+    with migrate_view.Bar("applying"):
+        clock.advance(2.0)
+        assert printed.wait(60)
+    assert capsys.readouterr().err == "applying: starting\n"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_the_bar_stays_on_one_line(clock: FakeClock, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with the ^C that the terminal shows beside it; what is said on its own has its own line."""
+    screen = io.StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=width, _environ={"TERM": "xterm"})
+    monkeypatch.setattr(migrate_view, "console", lambda **_: terminal)
+    with migrate_view.Bar("applying") as bar:
+        for done in (0, 7, 38):
+            bar.show(
+                ApplyProgress(
+                    total=44, done=done, counts={"failed": 3}, requests=4, refusals=0, per_second=12.5, seconds=40.0, eta=7300.0,
+                    waiting="pacing, 3 s", before=16,
+                )
+            )  # fmt: skip
+            bar._picture.refresh()
+        bar.say("finishing what is under way")
+    lines = [
+        part for part in re.split(r"[\r\n]", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())) if part
+    ]
+    assert "finishing what is under way" in lines
+    shown = [part for part in lines if "/60" in part]
+    assert {re.search(r"(\d+)/60", part)[1] for part in shown} == {"16", "23", "54"}  # type: ignore[index]
+    assert all(len(part) <= width - 4 and "left" in part for part in shown)
+
+
+def test_a_dumb_terminal_gets_lines_as_a_pipe_does(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line can't change there."""
+    screen = io.StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=60, _environ={"TERM": "dumb"})
+    monkeypatch.setattr(migrate_view, "console", lambda **_: terminal)
+    with migrate_view.Bar("planning") as bar:
+        clock.advance(2.0)
+        bar.show(plan_at(3))
+        bar.show(plan_at(4))
+    assert screen.getvalue() == "3 users read, 0 to change\n"
