@@ -59,8 +59,8 @@ def plan(
 ) -> PlanSummary:
     """Compute what a migration changes and write it to the job file `to`; the tenant is only read.
 
-    `migration`: a `.py` file with `def migrate(user, tx)`, which runs in a process of its own; a change file
-    (CSV or NDJSON; "-" is standard input); or a function, which runs in this process without a time limit.
+    `migration`: a `.py` file with `def migrate(user, tx)`, which runs in a process of its own, for many users
+    in up to three; a change file (CSV or NDJSON; "-" is standard input); or a function, which runs in this process without a time limit.
     `users`: where they come from: a source, or "export", "search:QUERY" or the name of a file.  None stands for the
     export if the migration is a function; for a change file it stands for the users named there, each read by id or,
     in a row without a `user_id`, looked up by `email`.
