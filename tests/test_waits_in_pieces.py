@@ -19,6 +19,7 @@ WAITS = {"acquire", "get", "join", "result", "wait"}
 NOT_LONG = {
     "actions/runner.py: task.result()": "the task has ended",
     "auth/tokens.py: self._open.acquire()": "a new lock is free",
+    "http/connections.py: idle.get()": "these pools never wait",
     "migrate/applying/runner.py: future.result()": "the future is done",
     "migrate/planning/sandbox.py: self._process.wait()": "the process was killed",
     "migrate/planning/sandbox.py: arrived.get()": "its process ignores Ctrl-C, and its parent ends it",

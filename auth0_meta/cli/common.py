@@ -17,6 +17,7 @@ from auth0_meta.cli.groups import asked, domain_option, token_option, verbose_op
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.errors import StoredDataError
 from auth0_meta.redact import printable
+from auth0_meta.threads.daemons import join
 
 if TYPE_CHECKING:
     from auth0_meta import ManagementClient, Wait
@@ -93,7 +94,7 @@ def patience(
         with over:
             done.set()
             over.notify()
-        thread.join()
+        join(thread)
 
     thread = threading.Thread(target=speak, name="auth0-meta patience", daemon=True)
     thread.start()
