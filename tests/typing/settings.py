@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Unpack
 
 from auth0_meta import (
+    AsyncManagementClient,
     AsyncMetadataTransaction,
     ClientSettings,
+    CommitResult,
     ManagementClient,
     MetadataBatch,
     MetadataTransaction,
@@ -221,3 +223,20 @@ def what_is_not_there(client: ManagementClient, tx: MetadataTransaction) -> None
     tx.app_metadata = {"plan": "pro"}  # type: ignore[assignment]
     assert client.users.get("auth0|1").emial  # type: ignore[attr-defined]
     assert tx.result.outcom  # type: ignore[attr-defined]
+
+
+async def the_async_client(client: ManagementClient) -> None:
+    """Report the same mistakes of its settings and values."""
+    AsyncManagementClient.from_env(max_wiat=5)  # type: ignore[call-arg]
+    AsyncManagementClient("tenant.eu.auth0.com", max_wiat=5)  # type: ignore[call-arg]
+    aclient = client.aio
+    aclient.transaction("auth0|1", lokc=None)  # type: ignore[call-arg]
+    aclient.with_options(max_wiat=5)  # type: ignore[call-arg]
+    client.with_options(max_wiat=5)  # type: ignore[call-arg]
+    aclient.batch(shar=0.5)  # type: ignore[call-arg]
+    await aclient.users.update("auth0|1", {"user_metadata": {"a": b""}})  # type: ignore[dict-item]
+    await client.aio.users.gett("auth0|1")  # type: ignore[attr-defined]
+    assert_type(await aclient.users.get("auth0|1"), User)
+    async with aclient.transaction("auth0|1") as tx:
+        tx.user_metadata["a"] = b""  # type: ignore[assignment]
+    assert_type(tx.result, CommitResult)
