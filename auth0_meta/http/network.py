@@ -13,8 +13,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
+import requests
+from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
+from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import (
     ClosedPoolError,
     ConnectTimeoutError,
@@ -27,6 +30,8 @@ from auth0_meta.errors import ConfigError, NotSentError
 from auth0_meta.http.plain_http import is_loopback
 from auth0_meta.redact import printable
 
+_REFUSALS = ("NoMockAddress", "Connection refused by Responses", "CannotOverwriteExistingCassetteException")
+"""What names the error of a mock for a request that it does not know: a class, or the beginning of a message."""
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 # urllib3 raises these before the first byte of a request leaves.
 _BEFORE_SENDING = (NewConnectionError, ConnectTimeoutError, ClosedPoolError)
@@ -218,3 +223,35 @@ def _before_sending(error: BaseException) -> bool:
 def _passed(error: BaseException, functions: Sequence[str]) -> bool:
     """Return whether an error came through a function of one of these names."""
     return any(frame.f_code.co_name in functions for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def is_mocked() -> bool:
+    """Return whether a library such as requests-mock, responses, vcrpy or pook mocks HTTP now, as in a test.
+
+    They replace a function or class of requests or urllib3 while they are active, and wrappers for tracing keep the
+    names of what they wrap.  The client would not come by those places: it keeps connections open, and has no session.
+    """
+    return not (
+        requests.Session.send.__module__ == "requests.sessions"
+        and HTTPAdapter.send.__module__ == "requests.adapters"
+        and HTTPConnectionPool.urlopen.__module__ == "urllib3.connectionpool"
+        and HTTPConnectionPool.ConnectionCls.__module__ == "urllib3.connection"
+    )
+
+
+def send_to_mock(prepared: requests.PreparedRequest, **settings: Any) -> requests.Response:
+    """Send a request through a session of `requests` as a program would make it, which all mocks intercept.
+
+    Raises `NotSentError` for a request that the test has registered no response for.
+    """
+    session = requests.Session()
+    session.trust_env = False  # a .netrc would replace the Authorization header
+    try:
+        return session.send(prepared, allow_redirects=False, **settings)
+    except Exception as error:
+        name = type(error).__name__
+        if name not in _REFUSALS and not str(error).startswith(_REFUSALS):
+            raise
+    path = urlsplit(prepared.url or "").path
+    msg = f"{prepared.method} {path} was not sent: HTTP is mocked here, and no response is registered for it ({name})"
+    raise NotSentError(msg, permanent=True)

@@ -24,9 +24,9 @@ from auth0_meta._version import __version__
 from auth0_meta.arguments import trimmed
 from auth0_meta.changes.json_reader import read_json
 from auth0_meta.clock import SYSTEM_CLOCK
-from auth0_meta.errors import ConfigError, OutcomeUnknown, StateError, TransportError, api_error
+from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError, api_error
 from auth0_meta.http.connections import BLOCK, OneHostAdapter, content_of, deadline
-from auth0_meta.http.network import Network, chain, reason
+from auth0_meta.http.network import Network, chain, is_mocked, reason, send_to_mock
 from auth0_meta.http.plain_http import ALLOW_HTTP, is_named_here, may_be_plain
 from auth0_meta.telemetry import wire_log
 
@@ -223,7 +223,7 @@ class Transport:
         timeout: tuple[float, float],
     ) -> Response:
         """Send a request and read its response, on an idle connection if there is one: that takes half as long."""
-        if isinstance(self._adapter, OneHostAdapter):
+        if isinstance(self._adapter, OneHostAdapter) and not is_mocked():
             found = self._adapter.exchange(method, path, headers, body, timeout[1])
             if found is not None:
                 return Response(*found)
@@ -236,8 +236,9 @@ class Transport:
     def _hand_over(
         self, prepared: requests.PreparedRequest, timeout: tuple[float, float]
     ) -> requests.Response:
-        """Hand one request to the adapter."""
-        return self._adapter.send(
+        """Hand one request to the adapter, or to what stands in for the network in a test."""
+        send = send_to_mock if self._given is None and is_mocked() else self._adapter.send
+        return send(
             prepared,
             stream=True,
             timeout=timeout,
@@ -273,6 +274,8 @@ class Transport:
         self, error: Exception, method: str, path: str, seconds: float | None, timeout: tuple[float, float]
     ) -> TransportError:
         """Sort a failure by what the server may have seen; it had `seconds` in all, None for no such limit."""
+        if isinstance(error, NotSentError):  # what stands in for the network refused it
+            return error
         causes = list(chain(error))
         what = f"{method} {path.partition('?')[0]}"
         unsent = self._network.not_sent(causes, what)
