@@ -55,9 +55,10 @@ PACKAGES = (
 )  # fmt: skip
 # Values: nothing that they do can fail but for a bug, or they are used so often that a wrapper would cost too much.
 VALUES = """
-    ActionObject ApplyProgress Api BatchResult BatchResults CacheRecord CacheResult Change Check Clock CommitResult Cost Entry
-    ExportProgress FakeClock Fault Found Hook Job Login Page PlanProgress PlanSummary Progress Rates Redirect RunResult
-    Source State States Status Switches UserDone Wait Waiting"""
+    ActionObject Api ApplyProgress BagChange BatchResult BatchResults ByEmail CacheRecord CacheResult Change
+    Check Clock CommitResult Cost Entry ExportProgress FakeClock Fault Found Hook Job Login Page PlanProgress
+    PlanSummary Progress Rates RecordedResponse Redirect RunResult Source State States Status Switches UserDone
+    Wait Waiting"""
 # What no mistake below raises.
 ELSEWHERE = """
     ActionTimeout AlreadyExistsError ApiError BatchError ForbiddenError JobError MissingExtraError PagingError
