@@ -250,20 +250,27 @@ def test_the_budget_counts_every_wait_of_the_call() -> None:
 
 def test_a_gate_that_stays_closed_is_a_rate_limit_error() -> None:
     """If the gate stays closed past the budget of a caller who waits there, RateLimitError gives the whole wait."""
-    slow, fast = Reply(429, {}, {"Retry-After": "2"}, delay=0.6), Reply(429, {}, {"Retry-After": "1"})
+    arrived, waiting = threading.Event(), threading.Event()
+
+    def slow(_: Seen) -> Reply:
+        arrived.set()
+        assert waiting.wait(20)
+        return Reply(429, {}, {"Retry-After": "40"})
+
+    fast = Reply(429, {}, {"Retry-After": "10"})
     with (
         ScriptedServer(Reply(), slow, fast) as server,
-        connect(server) as client,
+        connect(server, on_wait=lambda _: waiting.set()) as client,
         ThreadPoolExecutor(1) as pool,
     ):
         _patch(client)
         other = pool.submit(client.request, "PATCH", "users/x", json=BODY, max_wait=0)
-        time.sleep(0.2)
+        assert arrived.wait(20)
         with pytest.raises(RateLimitError) as caught:
-            client.request("PATCH", "users/x", json=BODY, max_wait=2.3)
+            client.request("PATCH", "users/x", json=BODY, max_wait=20)
         with pytest.raises(RateLimitError):
-            other.result(5)
-        assert 0.2 < caught.value.waited < 2.3
+            other.result(20)
+        assert 0 < caught.value.waited < 20
         assert caught.value.retry_at is not None
         assert len(server.seen) == 3
 
