@@ -93,7 +93,7 @@ _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
 _MAY_BE_SUSPENDED = _GENERATOR | _COROUTINE | _ASYNC_GENERATOR
 _SPECIAL = frozenset({
     "__new__", "__init__", "__getitem__", "__setitem__", "__delitem__", "__contains__", "__eq__", "__ior__", "__iter__",
-    "__len__", "__enter__", "__exit__", "__aenter__", "__aexit__",
+    "__len__", "__enter__", "__exit__", "__aenter__", "__aexit__", "__anext__",
 })  # fmt: skip
 """The special methods that can fail; the rest have names of their own."""
 

@@ -24,6 +24,11 @@ class Place(NamedTuple):
     line: int
     globals: dict[str, Any]
 
+    @property
+    def is_asyncio(self) -> bool:
+        """Return whether it is none of the program: in a task of its own, none stands below asyncio's."""
+        return str(self.globals.get("__name__", "")).startswith("asyncio.")
+
     def __str__(self) -> str:
         return f"{os.path.basename(self.file)}:{self.line}"
 

@@ -457,6 +457,15 @@ def _an_await(case: Case) -> None:
     asyncio.run(job())
 
 
+@mistake(BadRequestError)
+def _an_awaited_search(case: Case) -> None:
+    async def job() -> None:
+        async for _ in case.client.aio.users.search(q="name:["):
+            pass
+
+    asyncio.run(job())
+
+
 @mistake(NotFoundError)
 def _a_stack_of_blocks(case: Case) -> None:
     with ExitStack() as stack:

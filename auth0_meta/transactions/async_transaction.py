@@ -85,7 +85,7 @@ class AsyncMetadataTransaction(Transaction):
         """Return a call to be carried to a thread; its warnings point at the line that awaits it."""
         line = place()
         # In a task of its own, such as wait_for makes, no line of the program stands below asyncio's.
-        if line.globals.get("__name__", "").startswith("asyncio."):
+        if line.is_asyncio:
             line = staged_at or line
         unit = self._unit
         return Errand(partial(_calling, line, call), Line(unit.channel, unit.budget, unit.user_id))

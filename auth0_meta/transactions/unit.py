@@ -157,8 +157,8 @@ class Unit:
             self._warn_of_secrets(operations)
         self._warn_of_numbers(staged, operations)
         for operation in operations:
-            if operation.may_clash:
-                operation.staged_at = place()
+            if operation.may_clash and not (line := place()).is_asyncio:
+                operation.staged_at = line
         self.change = change
 
     def _warn_of_numbers(self, staged: BagChange, operations: Sequence[Operation]) -> None:

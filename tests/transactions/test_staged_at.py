@@ -180,6 +180,17 @@ def test_a_warning_at_the_commit_points_at_the_line_that_staged_it(client: Manag
     assert (warning.filename, warning.lineno) == (__file__, line)
 
 
+def test_a_task_of_its_own_has_no_line_of_the_program(client: ManagementClient) -> None:
+    """`wait_for` makes such a task; a line of asyncio would help nobody."""
+
+    async def job() -> None:
+        await asyncio.wait_for(client.aio.users.set_metadata(ID, app={"number.a": 1}), 60)
+
+    with pytest.raises(PathError, match=r"nothing was written$") as caught:
+        asyncio.run(job())
+    assert caught.value.staged_at is None
+
+
 def test_a_stored_operation_has_no_line(client: ManagementClient) -> None:
     """An operation from a job file was staged elsewhere."""
     tx = client.transaction(ID)
