@@ -174,9 +174,9 @@ def test_a_javascript_name_is_translated() -> None:
 @pytest.mark.parametrize(
     ("call", "why"),
     [
-        (lambda api: api.authentication.set_primary_user("x"), r"users/\{id\}/identities"),
-        (lambda api: api.groups.get_user_groups(), r"users/\{id\}/groups"),
-        (lambda api: api.roles.get_user_effective_roles(), r"users/\{id\}/roles"),
+        (lambda api: api.authentication.set_primary_user("x"), r"users/\{\}/identities"),
+        (lambda api: api.groups.get_user_groups(), r"users/\{\}/groups"),
+        (lambda api: api.roles.get_user_effective_roles(), r"users/\{\}/roles"),
     ],
 )
 def test_the_management_api_call_to_use_instead_is_named(call: Any, why: str) -> None:

@@ -21,9 +21,10 @@ from typing import Any
 import pytest
 from support.logins import Login, ThreadLock
 
-from auth0_meta import ActionTimeout, ManagementClient, RateLimitError, threads
+from auth0_meta import ActionTimeout, ManagementClient, RateLimitError
 from auth0_meta.actions import Event, LoginOutcome, PostLoginTrigger, post_login
 from auth0_meta.emulator import LocalTenant
+from auth0_meta.threads import daemons
 
 INTERRUPTS = 80
 
@@ -263,7 +264,7 @@ def test_an_interrupt_that_strikes_while_the_thread_of_a_login_starts_leaves_no_
             taken.set()
 
     taken, lock = threading.Event(), Seen()
-    monkeypatch.setattr(threads, "threading", SimpleNamespace(Thread=Interrupted))
+    monkeypatch.setattr(daemons, "threading", SimpleNamespace(Thread=Interrupted))
     with tenant.client(token="any.given.token") as client:
         trigger = PostLoginTrigger(client, [stage], lock=lambda user_id: lock)
         with pytest.raises(KeyboardInterrupt):

@@ -37,13 +37,14 @@ def served(monkeypatch: pytest.MonkeyPatch, visit: Callable[[LocalTenant], objec
     """Run `emulator serve` in this thread; `visit` is called while it serves. Returns what it printed."""
     out = io.StringIO()
 
-    def ready(tenant: LocalTenant) -> None:
-        try:
-            visit(tenant)
-        finally:
-            signal.raise_signal(signal.SIGTERM)
+    def serve(*args: Any, on_ready: Callable[[LocalTenant], object], **settings: Any) -> int:
+        def ready(tenant: LocalTenant) -> None:
+            on_ready(tenant)
+            try:
+                visit(tenant)
+            finally:
+                signal.raise_signal(signal.SIGTERM)
 
-    def serve(*args: Any, **settings: Any) -> int:
         return SERVE(*args, out=out, on_ready=ready, **settings)
 
     monkeypatch.setattr(serving, "serve", serve)
