@@ -15,6 +15,7 @@ import re
 import socket
 import threading
 from collections.abc import Mapping
+from operator import is_
 from types import FunctionType
 from typing import Any
 
@@ -206,7 +207,9 @@ _own_steps = (
 
 def _is_watched() -> bool:
     """Return whether somebody wants to see each request: a mock, a tracer or a log."""
-    return _steps() != _own_steps or _urllib3_log.isEnabledFor(logging.DEBUG)
+    # Not by ==: a wrapper of wrapt, which most tracers use, is equal to what it wraps.
+    own = _own_steps is not None and all(map(is_, _steps(), _own_steps))
+    return not own or _urllib3_log.isEnabledFor(logging.DEBUG)
 
 
 class OneHostAdapter(BoundedAdapter):

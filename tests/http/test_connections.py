@@ -14,6 +14,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -495,9 +496,34 @@ STEPS = [
 """Where they step in."""
 
 
+class Wrapper:
+    """What wrapt puts in place of a method: it has all attributes of it, and is equal to it."""
+
+    def __init__(self, wrapped: Callable[..., Any], calls: list[str]) -> None:
+        self.__wrapped__, self._calls = wrapped, calls
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__wrapped__, name)
+
+    def __eq__(self, other: object) -> bool:
+        return self.__wrapped__ == other
+
+    def __hash__(self) -> int:
+        return hash(self.__wrapped__)
+
+    def __get__(self, one: object, kind: type) -> Callable[..., Any]:
+        return Wrapper(self.__wrapped__, self._calls) if one is None else partial(self, one)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Note the call, and make it."""
+        self._calls.append(self.__wrapped__.__name__)
+        return self.__wrapped__(*args, **kwargs)
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["function", "wrapper"])
 @pytest.mark.parametrize(("owner", "name"), STEPS)
 def test_who_steps_in_sees_every_request(
-    owner: type, name: str, monkeypatch: pytest.MonkeyPatch, closing: ExitStack
+    owner: type, name: str, wrapped: bool, monkeypatch: pytest.MonkeyPatch, closing: ExitStack
 ) -> None:
     """Mocks and tracers replace a method of requests, urllib3 or http.client, at any time and for any time."""
     server = closing.enter_context(ScriptedServer())
@@ -509,7 +535,7 @@ def test_who_steps_in_sees_every_request(
         return plain(self, *args, **kwargs)
 
     with monkeypatch.context() as patched:
-        patched.setattr(owner, name, step_in)
+        patched.setattr(owner, name, Wrapper(plain, calls) if wrapped else step_in)
         for _ in range(2):
             one.send("GET", "/x", headers={})
     one.send("GET", "/x", headers={})
