@@ -115,6 +115,12 @@ class _Connection(HTTPConnection):
 class _TLSConnection(HTTPSConnection):
     response_class = _BoundedResponse
 
+    @property
+    def is_connected(self) -> bool:
+        """Return whether it is open and has nothing to read, decrypted or not: that would be taken for a response."""
+        pending = getattr(self.sock, "pending", None)
+        return super().is_connected and not (pending is not None and pending())
+
 
 class _Idle:
     """The idle connections of a pool, the one used last first, in place of `queue.LifoQueue`.
@@ -177,7 +183,8 @@ class BoundedAdapter(HTTPAdapter):
 # Requests on a connection that is open already -----------------------------------------------------------
 
 # What requests and urllib3 would send as it is.
-_PLAIN = re.compile(r"(?:[A-Za-z0-9!$&'()*+,./:;=?@_~-]|%[0-9A-F]{2})+")
+_PLAIN = re.compile(r"/(?:[A-Za-z0-9!$&'()*+,./:;=?@_~-]|%[0-9A-F]{2})*(?<!\?)")
+_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
 _urllib3_log = logging.getLogger("urllib3.connectionpool")
 
 
@@ -241,12 +248,18 @@ class OneHostAdapter(BoundedAdapter):
             type(queue).__init__(queue, queue.maxsize)  # urllib3 empties it later, which takes its locks
 
     def exchange(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, read: float
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: tuple[float, float],
     ) -> tuple[int, Mapping[str, str], bytes] | None:
         """Send a request on an idle connection; return status, headers and body of the response.
 
         Returns None, with nothing sent, if only `send` will do: if there is no such connection, if urllib3 would encode
-        or refuse something, or if a mock, a tracer or a log is to see the request.  `read`: the timeout in seconds.
+        or refuse something, or if a mock, a tracer or a log is to see the request.  `timeout`: the seconds for connecting,
+        which sending may take too, and those for reading.
         Raises what `send` would: the request may have reached the server then.
         """
         pool = self._pool
@@ -260,7 +273,7 @@ class OneHostAdapter(BoundedAdapter):
         if connection is None:
             return None
         try:
-            found = _exchanged(connection, method, head.encode() + (body or b""), read)
+            found = _exchanged(connection, method, head.encode() + (body or b""), timeout)
         except BaseException:
             connection.close()
             raise
@@ -278,26 +291,44 @@ def _idle_connection(pool: Any) -> Any:
     own = type(connection) in (_Connection, _TLSConnection)
     if own and connection.is_connected and not connection.debuglevel:
         return connection
-    idle.put(connection)  # urllib3 opens it anew
+    with contextlib.suppress(queue.Full):  # other threads may have returned theirs meanwhile
+        idle.put(connection)  # urllib3 opens it anew
     return None
 
 
 def _exchanged(
-    connection: Any, method: str, message: bytes, read: float
+    connection: Any, method: str, message: bytes, timeout: tuple[float, float]
 ) -> tuple[int, Mapping[str, str], bytes]:
     """Send a message on an open connection and read the response, as urllib3 does."""
     sock = connection.sock
-    sock.settimeout(read)
+    connect, read = timeout
     try:
-        # The server may have sent its response before it closed the connection.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.send(message)
-        response = _BoundedResponse(sock, method=method)
+        sock.settimeout(connect)
+        connection.send(message)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the server may have sent its response before it closed the connection
+    except OSError as error:
+        raise requests.exceptions.ConnectionError(error) from error
+    sock.settimeout(read)
+    response = _BoundedResponse(sock, method=method)
+    try:
+        return _read(connection, response, method)
+    except BaseException:
+        response.close()  # it keeps the socket open
+        raise
+
+
+def _read(
+    connection: Any, response: http.client.HTTPResponse, method: str
+) -> tuple[int, Mapping[str, str], bytes]:
+    """Read a response to its end, with the parts of urllib3 if it is long, encoded or without one clear length."""
+    try:
         response.begin()
         if response.will_close:
             connection.close()  # the response can be read all the same
         status, headers, length = response.status, _Headers(response), response.length
-        if status >= _FINAL and length is not None and length <= BLOCK and "content-encoding" not in headers:
+        clear = length is not None and length <= BLOCK and "," not in headers.get("content-length", "")
+        if status >= _FINAL and clear and "content-encoding" not in headers:
             return status, headers, response.read()
     except TimeoutError as error:
         raise requests.exceptions.ReadTimeout(error) from error
@@ -324,6 +355,8 @@ class _Headers(dict[str, str]):
         super().__init__()
         for name, value in response.headers.raw_items():
             key = name.lower()
+            if "\n" in value:  # a line break would be one of the log, too
+                value = _FOLD.sub(" ", value)  # noqa: PLW2901
             super().__setitem__(key, f"{self[key]}, {value}" if key in self else value)
 
     def __getitem__(self, name: str) -> str:

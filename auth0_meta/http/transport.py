@@ -224,7 +224,7 @@ class Transport:
     ) -> Response:
         """Send a request and read its response, on an idle connection if there is one: that takes half as long."""
         if isinstance(self._adapter, OneHostAdapter) and not is_mocked():
-            found = self._adapter.exchange(method, path, headers, body, timeout[1])
+            found = self._adapter.exchange(method, path, headers, body, timeout)
             if found is not None:
                 return Response(*found)
         prepared = requests.PreparedRequest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import io
 import logging
 import select
 import socket
@@ -104,7 +105,7 @@ def test_the_same_leaves_either_way(
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v2/users/auth0|1", "/a?q=ä", '/a"b', "/a%7c", "/a%2", "/a b", "/a\\b"]
+    "path", ["/api/v2/users/auth0|1", "/a?q=ä", "/a?", '/a"b', "/a%7c", "/a%2", "/a b", "/a\\b"]
 )
 def test_a_path_that_urllib3_encodes_is_encoded(
     path: str, by_requests: list[str], closing: ExitStack
@@ -213,10 +214,15 @@ def _speaking(closing: ExitStack, answer: bytes, *, ends: bool = False) -> tuple
     """Start a server that gives this answer to all but the request for /opened, and then `ends` the connection."""
     listener = closing.enter_context(socket.create_server(("127.0.0.1", 0)))
     accepted: list[socket.socket] = []
+    ended = threading.Event()
+    closing.callback(ended.set)
 
     def respond(connection: socket.socket) -> None:
         with connection, suppress(OSError):
             while (request := connection.recv(1 << 16)) != b"":
+                if b" /stalled " in request:
+                    ended.wait()
+                    return
                 if b" /opened " in request:
                     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                     continue
@@ -248,6 +254,12 @@ def test_every_status_is_returned(reply: Reply, by_requests: list[str], closing:
     assert by_requests == ["/opened"]
 
 
+def test_a_folded_header_is_one_line(closing: ExitStack) -> None:
+    """As urllib3 unfolds it: a request id with a line break would begin a line of the log."""
+    url, _ = _speaking(closing, b"HTTP/1.1 200 OK\r\nX-Id: a \r\n  b\r\n\tc\r\nContent-Length: 2\r\n\r\n{}")
+    assert _opened(closing, url).send("GET", "/x", headers={}).headers["x-id"] == "a b c"
+
+
 def test_a_head_has_no_body(by_requests: list[str], closing: ExitStack) -> None:
     """Its Content-Length says how long the body of a GET would be."""
     server = closing.enter_context(ScriptedServer())
@@ -268,12 +280,13 @@ def test_a_head_has_no_body(by_requests: list[str], closing: ExitStack) -> None:
         (b"HTTP/1.1 103 Early Hints\r\n\r\n", False),
         (b"HTTP/1.1 199 No\r\nContent-Length: 2\r\n\r\n{}", False),
         (b"nonsense\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 9\r\n\r\n{}", False),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", False),
         (b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 101 + b"\r\n", False),
     ],
     ids=[
         *("dropped", "cut short", "long and cut short", "chunk cut short", "no gzip"),
-        *("early", "no final", "nonsense", "long line", "many headers"),
+        *("early", "no final", "nonsense", "two lengths", "long line", "many headers"),
     ],
 )
 @pytest.mark.parametrize(("method", "kind"), [("GET", TransportError), ("PATCH", OutcomeUnknown)])
@@ -309,6 +322,18 @@ def test_a_response_that_does_not_come_is_waited_for_as_long_as_allowed(
     with pytest.raises(OutcomeUnknown, match="ReadTimeout"):
         _opened(closing, url).send("PATCH", "/x", headers={}, body=b"{}", **limits)
     assert by_requests == ["/opened"]
+
+
+def test_sending_may_take_as_long_as_connecting(closing: ExitStack) -> None:
+    """As on a new connection, and reading may take longer."""
+    url, _ = _speaking(closing, b"")
+    one = _opened(closing, url, timeout=(0.2, 3600.0))
+    adapter = one._adapter
+    assert isinstance(adapter, connections.OneHostAdapter)
+    there = adapter._pool.pool.queue[-1].sock  # type: ignore[union-attr]
+    there.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    with pytest.raises(OutcomeUnknown, match="ConnectionError: TimeoutError"):
+        one.send("PATCH", "/stalled", headers={}, body=b"x" * (16 << 20))
 
 
 def test_the_timeout_of_one_request_is_not_that_of_the_next(closing: ExitStack) -> None:
@@ -422,6 +447,75 @@ def test_what_a_server_sends_unasked_is_no_response(closing: ExitStack) -> None:
         connection.close()
 
 
+def test_what_has_been_decrypted_unasked_is_no_response_either(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, closing: ExitStack
+) -> None:
+    """The system does not show it any more, and TLS has kept it since the response before it was read."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    listener = closing.enter_context(socket.create_server(("127.0.0.1", 0)))
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: "
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                there = context.wrap_socket(listener.accept()[0], server_side=True)
+                closing.callback(there.close)
+                there.recv(1 << 16)
+                first = head + b"5\r\nX-Padding: "
+                first += b"x" * (io.DEFAULT_BUFFER_SIZE - len(first) - 9) + b"\r\n\r\nright"
+                there.sendall(first + head + b"5\r\n\r\nwrong")  # one record
+
+    threading.Thread(target=serve, daemon=True).start()
+    one = Transport(f"https://127.0.0.1:{listener.getsockname()[1]}", timeout=(NEVER, NEVER))
+    closing.callback(one.close)
+    assert [one.send("GET", "/x", headers={}).body for _ in range(3)] == [b"right"] * 3
+
+
+def test_a_connection_for_which_there_is_no_room_any_more_is_let_go(closing: ExitStack) -> None:
+    """Other threads may return theirs while one looks whether its own is still open."""
+    server = closing.enter_context(ScriptedServer())
+    one = _opened(closing, server.url, pool_size=1)
+    adapter = one._adapter
+    assert isinstance(adapter, connections.OneHostAdapter)
+    idle: Any = adapter._pool.pool  # type: ignore[union-attr]
+    ended, other = idle.get(), _opened(closing, server.url)._adapter._pool.pool.get()  # type: ignore[attr-defined]
+    ended.close()
+
+    get = idle.get
+    idle.put(ended)
+
+    def get_and_return(*args: Any, **kwargs: Any) -> Any:
+        found = get(*args, **kwargs)
+        idle.get = get
+        idle.put(other)
+        return found
+
+    idle.get = get_and_return
+    assert one.send("GET", "/x", headers={}).body == b"{}"
+
+
+def test_an_interrupted_response_ends_its_connection_at_once(
+    monkeypatch: pytest.MonkeyPatch, closing: ExitStack
+) -> None:
+    """However long the traceback is kept, which holds the response."""
+    url, _ = _speaking(closing, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}")
+    one = _opened(closing, url)
+    here = one._adapter._pool.pool.queue[-1].sock  # type: ignore[attr-defined]
+
+    def interrupted(self: object, *args: Any) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        one.send("GET", "/x", headers={})
+    assert here.fileno() == -1
+    assert caught.tb is not None
+
+
 def test_a_closed_transport_uses_no_open_connection(closing: ExitStack) -> None:
     """Closing it closes the connection."""
     server = closing.enter_context(ScriptedServer())
@@ -430,9 +524,9 @@ def test_a_closed_transport_uses_no_open_connection(closing: ExitStack) -> None:
     assert isinstance(adapter, connections.OneHostAdapter)
     pool: Any = adapter._pool
     pool.close()  # by another thread, between two steps of this one
-    assert adapter.exchange("GET", "/x", {}, None, NEVER) is None
+    assert adapter.exchange("GET", "/x", {}, None, (NEVER, NEVER)) is None
     one.close()
-    assert adapter.exchange("GET", "/x", {}, None, NEVER) is None
+    assert adapter.exchange("GET", "/x", {}, None, (NEVER, NEVER)) is None
     assert len(server.seen) == 1
 
 
