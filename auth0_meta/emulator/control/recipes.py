@@ -79,8 +79,8 @@ def exports(
     The application's own address and secret are left out if `environment` has them.
 
     >>> facts = {"url": "http://127.0.0.1:8810", "client_id": "a", "client_secret": "b", "token": "t"}
-    >>> exports("python", facts)
-    {'AUTH0_DOMAIN': 'http://127.0.0.1:8810', 'AUTH0_CLIENT_ID': 'a', 'AUTH0_CLIENT_SECRET': 'b'}
+    >>> exports("python", facts)["AUTH0_DOMAIN"], exports("python", facts | {"url": "https://localhost:1"})["AUTH0_DOMAIN"]
+    ('http://127.0.0.1:8810', 'localhost:1')
     """
     url = facts["url"]
     secure = url.startswith("https:")
@@ -89,9 +89,8 @@ def exports(
         "AUTH0_DOMAIN": url.partition("://")[2] if secure else url,
         "AUTH0_CLIENT_ID": facts["client_id"],
         "AUTH0_CLIENT_SECRET": facts["client_secret"],
+        "AUTH0_URL": url,  # with its scheme, for login libraries and for curl
     }
-    if tool != "python":
-        variables["AUTH0_URL"] = url
     if tool in ("auth0-python", "curl"):
         variables["AUTH0_API_TOKEN"] = facts["token"]
     own: dict[str, str] = {}
