@@ -10,6 +10,7 @@ import pytest
 from click import Command, Context, Group
 from support import web_adapters  # it configures Django, as the page's snippet expects of a project
 from support.doc_blocks import PACKAGES, PAGES, ROOT, blocks
+from support.log_lines import loggers_restored
 
 from auth0_meta import errors
 from auth0_meta.cli.app import root
@@ -44,7 +45,7 @@ def loaded(group: Group, name: str) -> Command:
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
 def test_every_python_block_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks of a page run from top to bottom, as one program whose AUTH0_DOMAIN is a local tenant."""
-    with LocalTenant(users=[USER]) as tenant:
+    with loggers_restored(), LocalTenant(users=[USER]) as tenant:
         for name, value in tenant.env.items():
             monkeypatch.setenv(name, value)
         names: dict[str, object] = {"__name__": "docs", "tenant": tenant}

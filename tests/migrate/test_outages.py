@@ -137,7 +137,7 @@ def test_an_outage_that_does_not_end_leaves_everybody_to_the_next_run(
         with pytest.raises(
             Auth0MetaError, match=r"does not concern one user alone.*same command again to resume"
         ):
-            step(job, client)
+            step(job, client, concurrency=1)  # this clock adds up what threads wait
         counts = status(job).counts
         blamed = sum(counts.get(word, 0) for word in ("failed", "unclear", "drifted", "kept"))
         # Until twelve users have failed to write, each may have a reason of its own; they are tried again, too.

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import generate_latest
-from support.log_lines import COMMIT, REQUEST, RUN, USER, WAIT
+from support.log_lines import COMMIT, REQUEST, RUN, USER, WAIT, loggers_restored
 
 from auth0_meta import NotFoundError, RequestInfo
 from auth0_meta.emulator import LocalTenant
@@ -24,19 +24,13 @@ PAGE = (Path(__file__).parents[2] / "docs" / "logging.md").read_text(encoding="u
 @pytest.fixture
 def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """Run the page's blocks against a local tenant, and return their names."""
-    loggers = [logging.getLogger(name) for name in ("auth0_meta", "urllib3", None)]
-    before = [(one, one.level, list(one.handlers)) for one in loggers]
-    with LocalTenant(users=[{"user_id": "auth0|123", "app_metadata": {"billing": {}}}]) as tenant:
+    users = [{"user_id": "auth0|123", "app_metadata": {"billing": {}}}]
+    with loggers_restored(), LocalTenant(users=users) as tenant:
         for name, value in tenant.env.items():
             monkeypatch.setenv(name, value)
         names: dict[str, Any] = {"__name__": "page", "tenant": tenant}
-        try:
-            exec("\n".join(re.findall(r"(?ms)^```python\n(.*?)^```$", PAGE)), names)  # noqa: S102  # our own page
-            yield names
-        finally:
-            for one, level, handlers in before:
-                one.setLevel(level)
-                one.handlers[:] = handlers
+        exec("\n".join(re.findall(r"(?ms)^```python\n(.*?)^```$", PAGE)), names)  # noqa: S102  # our own page
+        yield names
 
 
 def test_the_lines_of_the_page_have_the_form_of_real_ones() -> None:
