@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.exceptions import InvalidSchema
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 from urllib3.connectionpool import HTTPConnectionPool
@@ -231,21 +231,33 @@ def is_mocked() -> bool:
     They replace a function or class of requests or urllib3 while they are active, and wrappers for tracing keep the
     names of what they wrap.  The client would not come by those places: it keeps connections open, and has no session.
     """
-    return not (
+    requests_as_written = (
         requests.Session.send.__module__ == "requests.sessions"
         and HTTPAdapter.send.__module__ == "requests.adapters"
-        and HTTPConnectionPool.urlopen.__module__ == "urllib3.connectionpool"
+    )
+    return not requests_as_written or _is_urllib3_mocked()
+
+
+def _is_urllib3_mocked() -> bool:
+    return not (
+        HTTPConnectionPool.urlopen.__module__ == "urllib3.connectionpool"
         and HTTPConnectionPool.ConnectionCls.__module__ == "urllib3.connection"
     )
 
 
-def send_to_mock(prepared: requests.PreparedRequest, **settings: Any) -> requests.Response:
+def send_to_mock(
+    prepared: requests.PreparedRequest, adapter: BaseAdapter, **settings: Any
+) -> requests.Response:
     """Send a request through a session of `requests` as a program would make it, which all mocks intercept.
 
-    Raises `NotSentError` for a request that the test has registered no response for.
+    The session uses the client's `adapter`, with its connections and limits, unless urllib3 is mocked: its own classes
+    are replaced then.  Raises `NotSentError` for a request that the test has registered no response for.
     """
     session = requests.Session()
     session.trust_env = False  # a .netrc would replace the Authorization header
+    if not _is_urllib3_mocked():
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
     try:
         return session.send(prepared, allow_redirects=False, **settings)
     except Exception as error:

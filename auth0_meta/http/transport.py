@@ -237,7 +237,8 @@ class Transport:
         self, prepared: requests.PreparedRequest, timeout: tuple[float, float]
     ) -> requests.Response:
         """Hand one request to the adapter, or to what stands in for the network in a test."""
-        send = send_to_mock if self._given is None and is_mocked() else self._adapter.send
+        mocked = self._given is None and is_mocked()
+        send = partial(send_to_mock, adapter=self._adapter) if mocked else self._adapter.send
         return send(
             prepared,
             stream=True,

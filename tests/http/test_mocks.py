@@ -13,9 +13,11 @@ import requests
 import requests_mock
 import responses
 import vcr
+from requests.adapters import HTTPAdapter
 
 from auth0_meta import ManagementClient, NotSentError
 from auth0_meta.emulator import LocalTenant
+from auth0_meta.http.connections import BoundedAdapter
 from auth0_meta.http.network import is_mocked
 from auth0_meta.testing import FakeClock
 
@@ -151,6 +153,30 @@ def test_without_one_of_them_nothing_is_different(tenant: LocalTenant) -> None:
         assert not is_mocked()
     finally:
         requests.Session.send = outer  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("where", [requests.Session, HTTPAdapter], ids=lambda where: where.__name__)
+def test_what_only_watches_keeps_connections_and_limits(
+    where: Any, tenant: LocalTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A function put over `send` may be a mock; if it passes requests on, they go over the client's own connections."""
+    own, adapters = HTTPAdapter.send, []
+
+    def seen(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return outer(self, *args, **kwargs)
+
+    def noted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        adapters.append(self)
+        return own(self, *args, **kwargs)
+
+    monkeypatch.setattr(HTTPAdapter, "send", noted)
+    outer = where.send
+    monkeypatch.setattr(where, "send", seen)
+    client = _client(tenant)
+    for _ in range(3):
+        client.users.get(ID)
+    assert len(set(map(id, adapters))) == 1
+    assert isinstance(adapters[0], BoundedAdapter)
 
 
 @BOTH
