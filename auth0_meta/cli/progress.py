@@ -63,7 +63,8 @@ def _forms(event: Progress, word: str) -> Iterator[str]:
         for width in _BARS:
             yield f"{bar(part, width)}export {event.status}{known}"
         return
-    left = "" if event.eta is None else f", {duration(event.eta)} left"
+    finished = isinstance(event, ApplyProgress) and event.done >= event.total
+    left = "" if event.eta is None or finished else f", {duration(event.eta)} left"
     waits = f", waiting ({event.waiting})" if event.waiting else ""
     if isinstance(event, PlanProgress):
         part, done = event.part, f"{count(event.read, 'user')} read"

@@ -75,6 +75,8 @@ def test_a_bar_is_full_only_at_the_end() -> None:
         "[####################### ] 9999/10000 users, 2.2 requests/s"
     )
     assert "left" not in line(nearly, "applying", 80)
+    assert "under 1 s left" in line(applying(done=43), "applying", 80)
+    assert "left" not in line(applying(done=44), "applying", 80)
     assert line(nothing, "applying", 80).startswith("[########################] 0/0 users")
 
 
