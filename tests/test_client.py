@@ -81,7 +81,7 @@ async def _awaitable(_: object) -> None:
         *({name: bad} for name in ("on_wait", "on_request") for bad in (5, "print", b"print", _awaitable)),
         *({"rate_limit": bad} for bad in ("fast", "50", "50@", "@16", "0@1", 50)),
     ],
-    ids=str,
+    ids=lambda value: str(value).partition(" at 0x")[0],
 )
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any]) -> None:
     """A bad setting fails at construction."""
