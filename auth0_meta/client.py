@@ -36,21 +36,23 @@ class ManagementClient:
     """The client of one tenant; thread-safe, usable after a fork, a context manager.
 
     `domain`: the tenant's host, such as `tenant.eu.auth0.com`; `http://127.0.0.1:PORT` for a local tenant (plain http
-    is for loopback and the names in AUTH0_META_ALLOW_HTTP only).  Credentials, exactly one of: `client_id` with `client_secret`; `client_id` with
-    `private_key` (RSA of 2048 to 4096 bits, PEM; `key_id`, `algorithm` RS256 or RS384); `token`, a string or a function
-    that returns one (a call of it can't be cut short: its time counts against `max_wait` or a login's budget
-    afterwards).  White space at the ends of credentials is ignored.  `audience`: None means
-    `https://{domain}/api/v2/`; with a custom domain pass the canonical one, which ends in `/api/v2/` too.
-    `custom_domain`: for a tenant with several, the one that links in its emails lead to; it is sent as
-    `Auth0-Custom-Domain` with the requests for which Auth0 takes that (None: the tenant's default one).
+    is only for loopback and the names in AUTH0_META_ALLOW_HTTP).
+
+    Credentials, exactly one of: `client_id` with `client_secret`; `client_id` with `private_key` (RSA of 2048 to 4096
+    bits, PEM; `key_id`, `algorithm` RS256 or RS384); `token`, a string or a function that returns one (a call to it
+    can't be cut short: the time it took is counted afterwards, against `max_wait` or a login's budget).  White space at
+    the ends of credentials is ignored.  `audience`: None means `https://{domain}/api/v2/`; with a custom domain pass the
+    canonical one, which ends in `/api/v2/` too.  `custom_domain`: for a tenant with several, the one to which the links
+    in its emails lead; it is sent as `Auth0-Custom-Domain` with the requests for which Auth0 takes that header (None:
+    the tenant's default one).
 
     `max_wait`: seconds that all waits of one operation together may take (None: no limit; 0: never wait).
-    `failure_wait`: the part of them for failures, 5xx and lost connections (None: no limit of its own; 0: never repeat);
-    a batch or a migration waits for 15 minutes if nobody succeeds.  `timeout`: (connect, read) in seconds, or one number
-    for both; a whole request takes connect + 2 x read at most.  `rate_limit`: None learns the token bucket from headers;
-    a plan's name, "SIZE@PER_SECOND" or a `RateLimit` says what to start from.  `on_wait` is called with a `Wait` before
-    each wait, `on_request` with a `RequestInfo` after each request.  `pool_size`: how many connections are kept open.  `adapter` replaces the network, `clock` and `random`
-    time and chance, for tests.
+    `failure_wait`: how much of that may be spent on failures, 5xx and lost connections (None: no separate limit; 0:
+    never repeat); a batch or a migration waits for 15 minutes if nobody succeeds.  `timeout`: (connect, read) in
+    seconds, or one number for both; a whole request takes connect + 2 x read at most.  `rate_limit`: None learns the
+    token bucket from headers; a plan's name, "SIZE@PER_SECOND" or a `RateLimit` says what to start from.  `on_wait` is
+    called with a `Wait` before each wait, `on_request` with a `RequestInfo` after each request.  `pool_size`: how many
+    connections are kept open.  For tests, `adapter` replaces the network, `clock` the time and `random` chance.
 
     Nothing is sent before the first call.  Raises `ConfigError` for settings that can't work.
 
@@ -114,8 +116,8 @@ class ManagementClient:
     def from_env(cls, *, domain: str | None = None, **settings: Unpack[ClientSettings]) -> Self:
         """Return a client made from AUTH0_DOMAIN and AUTH0_API_TOKEN, or AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET.
 
-        AUTH0_AUDIENCE and AUTH0_CUSTOM_DOMAIN are read too.  `domain` and `settings`: arguments of the constructor, which
-        win over the environment.  Raises `ConfigError` naming what is missing.
+        AUTH0_AUDIENCE and AUTH0_CUSTOM_DOMAIN are read too.  `domain` and `settings`: arguments of the constructor,
+        which win over the environment.  Raises `ConfigError` naming what is missing.
         """
         host, found = from_environment({**settings, "domain": domain})
         return cls(host, **found)
@@ -147,14 +149,15 @@ class ManagementClient:
     ) -> Self:
         """Return a view of this client: the same connections, tokens and rate limit, with some settings of its own.
 
-        What is not given, or "client", is as in this client.  `max_wait`, `timeout`, `on_request`: as in the constructor
-        (for `max_wait` None is no limit, for `on_request` no callback).  `headers`: more headers for every request
-        to the API, with those of this client; never for token requests and downloads.  Those that `request` passes win.
-        `Auth0-Custom-Domain` is sent where Auth0 takes it only, and wins over `custom_domain=`.
+        A setting that is not given, or is "client", is the same as in this client.  `max_wait`, `timeout`, `on_request`:
+        as in the constructor (None means no limit for `max_wait`, and no callback for `on_request`).  `headers`: headers
+        to add to every request to the API, besides the ones that this client adds; token requests and downloads never
+        have them.  Headers passed to `request` win.  `Auth0-Custom-Domain` is sent only where Auth0 takes it, and wins
+        over `custom_domain=`.
 
-        A view is cheap: make one for each request that your program serves, if you like.  Wherever a client is taken, a
-        view is too.  Transactions on a client and its views join.  A view ends with its client; closing it does nothing.
-        Raises `ConfigError` or `InputError` for settings that can't work.
+        A view is cheap: make one for each request that your program serves, if you like.  It can be passed wherever a
+        client can.  Transactions on a client and its views join.  A view ends with its client; closing a view does
+        nothing.  Raises `ConfigError` or `InputError` for settings that can't work.
 
         >>> client = tenant.client()
         >>> impatient = client.with_options(max_wait=0, headers={"X-Correlation-ID": "order-17"})
@@ -173,7 +176,7 @@ class ManagementClient:
     def aio(self) -> AsyncManagementClient:
         """Return this client for asyncio: the same connections, tokens, rate limit and worker threads.
 
-        It is the same object each time, and ends with this client; closing either closes both.
+        The property returns the same object each time.  Closing that object or this client closes both.
 
         >>> async def name_of(client, user_id):
         ...     return (await client.aio.users.get(user_id)).name
@@ -207,14 +210,15 @@ class ManagementClient:
         """Call any other endpoint of the Management API, with the same retries and errors.
 
         `path` is relative to `/api/v2/`.  Each `{}` in it is replaced by the next of `values`, percent-encoded: an id or
-        name as a string, an int, or a `User`.  The rest of the path is sent as it is, so it is encoded already:
-        "users/auth0%7C1/roles".  `json` is the body (None: none); `params` the query, whose None values are left out.  `headers`: more headers, such as X-Correlation-ID;
-        the client's own are refused, and Auth0-Custom-Domain wins over `custom_domain=`.  `repeat`: whether it may be sent
-        again after a lost response or a 5xx (None: yes for GET, PUT and DELETE).  `max_wait`: "client" means the
-        client's setting.
-        Returns the parsed response, None for an empty one.  Raises `InputError`, before anything is sent, unless there is
-        a usable value for each `{}`, and the typed errors of `auth0_meta.errors`; for a path below `users/` they have the
-        `user_id`.
+        name as a string, an int, or a `User`.  The rest of the path is sent unchanged, so it must be encoded already:
+        "users/auth0%7C1/roles".  `json`: the body (None: no body).  `params`: the query; values that are None are left
+        out.  `headers`: headers to add, such as X-Correlation-ID; the ones that the client sets itself are refused, and
+        Auth0-Custom-Domain wins over `custom_domain=`.  `repeat`: whether the request may be sent again after a lost
+        response or a 5xx (None: yes for GET, PUT and DELETE).  `max_wait`: "client" means the client's setting.
+
+        Returns the parsed response, or None for an empty one.  Raises `InputError`, before anything is sent, unless
+        there is a usable value for each `{}`, and the typed errors of `auth0_meta.errors`; for a path below `users/`
+        they have the `user_id`.
 
         >>> client = tenant.client()
         >>> client.request("GET", "users", params={"per_page": 5, "fields": "user_id"}) == [{"user_id": user.user_id}]

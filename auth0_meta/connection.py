@@ -52,13 +52,13 @@ class ClientSettings(TypedDict, total=False):
 
 
 class Connection(NamedTuple):
-    """One tenant's channel, and what a client says about it."""
+    """One tenant's channel, and the facts about it that a client shows."""
 
     channel: Channel
     base: str
     audience: str
     kind: str
-    """What kind of credentials there are."""
+    """The kind of the credentials."""
 
     def __repr__(self) -> str:
         return f"{self.base}, {self.kind}"

@@ -31,12 +31,12 @@ _STEP = 1.0
 _LOOK = 0.05
 """Seconds after which a clock that has not moved stands still."""
 _SOON = 600.0
-"""Seconds before its end at which a token that nobody renews is worth a word."""
+"""A token that nobody renews is worth a word if it ends within this many seconds."""
 _END_OF_TIME = 1e15
-# The first unit that a span has at least two of.
+# A span is shown in the first of these units of which it has at least two.
 _UNITS = (("days", 86_400), ("h", 3_600), ("min", 60))
 _LAST = ("clock", "rate limit")
-"""The checks that follow that of the scopes, although the same response shows them."""
+"""The checks that come after the scopes, although the same response shows them."""
 # What a local tenant adds to its responses: whether it tests no credentials, and where its clock was moved.
 _LOCAL, _ANY_TOKEN = "X-Local-Tenant", "accepts any token"
 _MOVED = re.compile(r"clock (?P<stopped>stopped, )?(?P<ahead>[+-]\d{1,12}) s")
@@ -53,7 +53,7 @@ _REMEDIES = {
 _ANOTHER = (
     "Get a new one (AUTH0_API_TOKEN, token=), or pass client_id and client_secret, so that tokens are renewed"
 )
-# How a token was come by, and what to do about one that can't be used any more, or not yet.
+# How a token was obtained, and what to do about one that can't be used any more, or not yet.
 _SOURCES: tuple[tuple[type[TokenSource], str, str], ...] = (
     (GivenToken, "given", _ANOTHER),
     (CalledToken, "from the function passed as token=", "Let the function return a valid one"),
@@ -137,7 +137,7 @@ class _Watch:
         self._wall, self._steady = clock.time(), clock.monotonic()
 
     def judged(self) -> Check | None:
-        """Return the failed check of a clock that stands still or was set meanwhile, else None."""
+        """Return the failed check if the clock stands still or was set meanwhile, else None."""
         rest = _LOOK - (self._clock.monotonic() - self._steady)
         if rest > 0:
             self._clock.sleep(rest)
@@ -205,7 +205,7 @@ def _token(token: str, claims: dict[str, Any], source: TokenSource, now: float) 
 
 
 def _instant(value: object) -> float | None:
-    """Return a time in a token, None for what is not one."""
+    """Return a time in a token, or None if the value is not a time."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _END_OF_TIME:
         return None
     return float(value)

@@ -22,9 +22,10 @@ class User(Mapping[str, Any]):
 
     Absent metadata reads as {}.
     `user_metadata` and `app_metadata` are read-only objects whose `get` takes a path, as in a transaction:
-    `user.app_metadata.get("billing.plan")`.  `raw`: the profile as a dict, unknown fields included; treat it as read-only.  `omitted`: which of
-    `user_metadata` and `app_metadata` were not requested (a read with `fields=`), and so are unknown rather than
-    empty.  Two users are equal if their profiles are; a user never equals a dict, so compare `dict(user)`.
+    `user.app_metadata.get("billing.plan")`.  `raw`: the profile as a dict, unknown fields included; treat it as
+    read-only.  `omitted`: which of `user_metadata` and `app_metadata` were not requested (a read with `fields=`), and so
+    are unknown rather than empty.  Two users are equal if their profiles are; a user never equals a dict, so compare
+    `dict(user)`.
 
     >>> user = User.from_dict({"user_id": "auth0|1", "app_metadata": {"plan": "pro"}})
     >>> user.user_id, user.app_metadata["plan"], user.user_metadata
@@ -164,7 +165,7 @@ class RequestInfo(Record):
 
     `method`: such as "PATCH".  `route`: the path without ids, such as "users/{id}" or "oauth/token".  `status`: None if
     no response arrived.  `duration`: seconds from sending it to the last byte of the response.  `waited`: seconds that
-    the operation waited before it, since its last request.  `attempt`: 1, and more for each repeat of it.  `bucket`: the
+    the operation waited before it, since its last request.  `attempt`: 1, and one more for each repeat.  `bucket`: the
     route group, "users read", "users write", "other" or "token".  `request_id`: the id that Auth0's support asks for,
     from the response; None if there is none.  `user_id`: the user whom the operation is about, or None.
 
@@ -215,9 +216,9 @@ class CommitResult(Record):
 class BatchResult(Record):
     """What became of one user of a batch.
 
-    `user_id`: the user.  `outcome`: "updated", "confirmed" (the response was lost, reading back showed that it was applied), "unchanged",
-    "failed" or "not_sent".  `requests`: everything sent for the user.  `waited`: seconds spent waiting.  `error`: what
-    failed; None unless `outcome` is "failed".
+    `user_id`: the user.  `outcome`: "updated", "confirmed" (the response was lost, but reading back showed that the
+    change was applied), "unchanged", "failed" or "not_sent".  `requests`: everything sent for the user.  `waited`:
+    seconds spent waiting.  `error`: what failed; None unless `outcome` is "failed".
     """
 
     user_id: str

@@ -1,9 +1,9 @@
 """Describe metadata by names and sizes, never values, for logs, reprs and errors; make text safe to print.
 
-And prepare an error that leaves this package.  What a frame of this package, or of a library below it, holds when it
-fails is a request: a token, a secret, a document.  Trackers that show local variables record it, so it is emptied.  And
-nobody whose user id is wrong wants to read ten such frames: the traceback of this package's own errors ends at the line
-of the program.
+It also prepares errors that leave this package.  When a call fails, the frames of this package, and of the libraries
+below it, hold a request: a token, a secret, a document.  Error trackers record local variables, so these frames are
+emptied.  And nobody wants to read ten such frames because a user id was wrong: the traceback of this package's own
+errors ends at the line of the program.
 """
 
 from __future__ import annotations
@@ -225,11 +225,11 @@ def _is_own(error: BaseException) -> bool:
 
 
 def _is_a_bug(error: BaseException, entries: Sequence[tuple[TracebackType, str]]) -> bool:
-    """Return whether an error that is none of this package's own comes from inside it, and not on purpose."""
+    """Return whether an error of another class than this package's comes from inside it, and not on purpose."""
     found = next((entry for entry in reversed(entries) if entry[1] not in sys.stdlib_module_names), None)
     if found is None or found[1] not in _OURS:
         return False  # a function of the program, called from here, has raised it
-    # If no function was entered, the arguments don't fit it.  And mypy would find a keyword that this package misspells.
+    # If no function was entered, its arguments are wrong.  And mypy would find a keyword that this package misspells.
     if isinstance(error, TypeError) and (len(entries) == 1 or "unexpected keyword argument" in str(error)):
         return False
     frame = found[0].tb_frame

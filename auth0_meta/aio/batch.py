@@ -17,17 +17,17 @@ from auth0_meta.transactions.options import BatchSettings
 from auth0_meta.transactions.transaction import MetadataTransaction
 
 _LOOK_AGAIN = 0.02
-"""Seconds between two looks for room.  Workers make room for many users at once, so no worker waits for this."""
+"""Seconds between two checks for room.  Workers make room for many users at once, so they don't wait for this."""
 
 
 @discreet
 class AsyncMetadataBatch:
     """Stage changes for many users from asyncio and send one PATCH for each, as `aclient.batch(...)`.
 
-    A `MetadataBatch` in every other respect: arguments, results, errors, and worker threads of its own, which see the
-    context variables of the task.  `on_result` and `on_progress` are called in these threads.  If the task is cancelled,
-    in the block or while it is left, sending stops: requests in flight are finished, the other users are reported as not
-    sent, and the CancelledError propagates.
+    In every other respect it is a `MetadataBatch`: the same arguments, results and errors, and its own worker threads,
+    which see the context variables of the task.  `on_result` and `on_progress` are called in these threads.  If the task
+    is cancelled, in the block or on leaving it, sending stops: requests in flight are finished, the other users are
+    reported as not sent, and the CancelledError propagates.
 
     >>> async def upgrade(aclient, user_ids):
     ...     async with aclient.batch() as batch:
@@ -44,7 +44,7 @@ class AsyncMetadataBatch:
         self._batch = MetadataBatch(client, **settings)
         self.results: BatchResults = self._batch.results
         """Counts and failures, up to date at any time."""
-        # Of its own: leaving may take hours, and must not wait for a thread that waits for this batch.
+        # A carrier of its own: leaving may take hours, and must not wait for a thread that waits for this batch.
         self._carrier = Carrier(1, name="auth0-meta-batch-end")
 
     def __repr__(self) -> str:
@@ -55,8 +55,8 @@ class AsyncMetadataBatch:
     ) -> MetadataTransaction:
         """Return the transaction to stage this user's changes on: `MetadataBatch.user`, awaited.
 
-        While the workers are behind, this waits and other tasks run.  The transaction is for staging: reading what staging
-        can't answer raises `StateError`.
+        While the workers are behind, this waits and other tasks run.  The transaction is only for staging: a read that
+        the staged changes can't answer raises `StateError`.
         """
         while (tx := self._batch._user_at_once(user, base=base)) is None:
             await asyncio.sleep(_LOOK_AGAIN)

@@ -1,4 +1,4 @@
-"""Await calls of the sync code: each goes to a worker thread, and a cancellation means what it should."""
+"""Await calls of the sync code: each runs in a worker thread, and a cancellation does what it should."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Calls:
         self.channel = channel
 
     async def read(self, what: str, call: Callable[[], _T], *, max_wait: MaxWait = "client") -> _T:
-        """Await a call that changes nothing; if the task is cancelled, it is abandoned at once."""
+        """Await a call that changes nothing, and abandon it at once if the task is cancelled."""
         return await self._carry(self._errand(what, call, max_wait), abandon=True)
 
     async def write(self, what: str, call: Callable[[], _T], *, max_wait: MaxWait = "client") -> _T:
         """Await a call that may change something.
 
-        If the task is cancelled before it has left, nothing is sent.  Later its outcome is awaited, logged, and added to
-        the CancelledError as a note.
+        If the task is cancelled before the call has begun, nothing is sent.  After that, the call's outcome is awaited,
+        logged, and added to the CancelledError as a note.
         """
         errand = self._errand(what, call, max_wait)
         try:
@@ -49,7 +49,7 @@ class Calls:
             raise
 
     async def finish(self, what: str, call: Callable[[], _T]) -> _T:
-        """Await a call that has to be ended, such as one that writes to a file; a cancellation ends its requests."""
+        """Await a call that must end with its task, as a write to a file must; a cancellation ends its requests."""
         return await self._carry(self._errand(what, call, "client"))
 
     async def _carry(self, errand: Errand[_T], *, abandon: bool = False) -> _T:
@@ -62,7 +62,7 @@ class Calls:
         return Errand(call, Line(channel, channel.budget(max_wait=max_wait), what))
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep by the client's clock; only that of the machine needs no thread."""
+        """Sleep by the client's clock; the system clock needs no thread, any other one does."""
         if self.channel.clock is SYSTEM_CLOCK:
             await asyncio.sleep(seconds)
         else:
@@ -70,7 +70,7 @@ class Calls:
 
 
 def _outcome(errand: Errand[Any]) -> str | None:
-    """Return what became of a call whose task was cancelled, None if nothing was sent."""
+    """Return what became of a call whose task was cancelled, or None if nothing was sent."""
     if not errand.ended or errand.drop():
         return None
     failure = errand.failure

@@ -31,18 +31,19 @@ _T = TypeVar("_T")
 class AsyncManagementClient:
     """The asyncio client of one tenant; an asynchronous context manager.
 
-    The arguments are those of `ManagementClient`, which explains them; `client.aio` is the same for a client that there
-    is already, with its connections, tokens and rate limit.  Worker threads do what could block: name lookup, TLS, JSON,
-    tokens, and the waits after a 429.  There are `pool_size` of them at most; if none is free, a call waits in line, which
-    counts against its `max_wait`.  `on_wait`, `on_request` and a function that returns tokens are called in these threads,
-    with the context variables of the task, and must not be `async`.
+    The arguments are the same as for `ManagementClient`, which explains them.  To use an existing client from asyncio,
+    with its connections, tokens and rate limit, take `client.aio`.  Worker threads do what could block: name lookup,
+    TLS, JSON, tokens, and the waits after a 429.  There are at most `pool_size` of them; if none is free, a call waits
+    in line, and the time counts against its `max_wait`.  `on_wait`, `on_request` and a function that returns tokens are
+    called in these threads, with the context variables of the task, and must not be `async`.
 
-    If a task is cancelled, what is in line is never sent, waits end within a tenth of a second, and a read is abandoned at
-    once.  A write that has left is awaited first: a transaction has its outcome in `result`, for other writes it is
-    logged, and added to the CancelledError as a note.
+    If a task is cancelled, calls in line are never sent, waits end within a tenth of a second, and a read is abandoned
+    at once.  A write that has left is awaited first: a transaction has its outcome in `result`; the outcome of any other
+    write is logged, and added to the CancelledError as a note.
 
-    One client may be used by several event loops, at the same time or one after the other.  Without asyncio (trio) its
-    methods raise `StateError`.  Nothing is sent before the first call.  Raises `ConfigError` for settings that can't work.
+    Several event loops may use one client, at the same time or one after the other.  Outside asyncio, as in trio, its
+    methods raise `StateError`.  Nothing is sent before the first call.  Raises `ConfigError` for settings that can't
+    work.
 
     >>> async def plan_of(user_id):
     ...     async with AsyncManagementClient(tenant.url, token="any.given.token") as aclient:
@@ -71,7 +72,7 @@ class AsyncManagementClient:
 
     @classmethod
     def _of(cls, connection: Connection, channel: Channel, *, is_view: bool) -> Self:
-        """Return the client for a channel that there is already."""
+        """Return the client for an existing channel."""
         client = cls.__new__(cls)
         client._open(connection, channel, is_view=is_view)
         return client
@@ -92,9 +93,9 @@ class AsyncManagementClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the pooled connections: `ManagementClient.close`, for the sync client of `client.aio` too.
+        """Close the pooled connections, as `ManagementClient.close` does; closing `client.aio` closes `client` too.
 
-        Calls that are under way end as they would; later ones raise `StateError`.  Closing a view (`with_options`) does
+        Calls in progress finish as usual; later ones raise `StateError`.  Closing a view (`with_options`) does
         nothing.
         """
         if not self._is_view:
@@ -162,7 +163,7 @@ class AsyncManagementClient:
     def transaction(
         self, user: UserId, /, **settings: Unpack[TransactionSettings]
     ) -> AsyncMetadataTransaction:
-        """Open an `AsyncMetadataTransaction` for one user, to be entered with `async with`; see there for every argument.
+        """Open a unit of work on one user, for `async with`; `AsyncMetadataTransaction` explains the arguments.
 
         >>> async def set_theme(aclient, user_id):
         ...     async with aclient.transaction(user_id) as tx:
@@ -183,10 +184,10 @@ class AsyncManagementClient:
         attempts: int = 5,
         **settings: Unpack[TransactionSettings],
     ) -> _T:
-        """Run `await fn(tx)` and commit; start again if something that it read has changed meanwhile.
+        """Run `await fn(tx)` and commit; start again if something it has read was changed meanwhile.
 
-        As `ManagementClient.run_transaction`, with an `async def`, which awaits `tx.load()` before it reads.  A plain
-        function is refused with `InputError`.
+        Like `ManagementClient.run_transaction`, but `fn` is an `async def`, which awaits `tx.load()` before it reads.
+        A plain function is refused with `InputError`.
 
         >>> async def next_number(tx):
         ...     await tx.load()

@@ -18,7 +18,7 @@ from auth0_meta.redact import discreet
 class AsyncJobs:
     """Start, watch and fetch import and export jobs from asyncio, as `aclient.jobs`: the methods of `Jobs`, awaited.
 
-    Endpoints, scopes, arguments, results and errors are those of `Jobs`, which explains them.
+    Endpoints, scopes, arguments, results and errors are the same as for `Jobs`, which explains them.
 
     >>> async def rows(aclient):
     ...     job = await aclient.jobs.export_users(fields=["user_id"])
@@ -88,7 +88,7 @@ class AsyncJobs:
     ) -> Job:
         """Read a job until it has ended, and return it: `Jobs.wait`, awaited.
 
-        No thread is taken between two readings.  `on_progress` is called in the event loop.
+        No thread is occupied between two readings.  `on_progress` is called in the event loop.
         """
         polling = Polling(self._calls.channel.clock, job, timeout, on_progress)
         while (pause := polling.look(await self.get(polling.job_id))) is not None:

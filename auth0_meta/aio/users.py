@@ -20,9 +20,9 @@ from auth0_meta.transactions.options import AppPath, PathValues, TransactionSett
 class AsyncUsers:
     """Read and write users from asyncio, as `aclient.users`: the methods of `Users`, awaited.
 
-    Endpoints, scopes, arguments, results and errors are those of `Users`, which explains them.  A read whose task is
-    cancelled is abandoned at once.  A write is not sent then, or if it has left, its outcome is awaited, logged, and
-    added to the CancelledError as a note.
+    Endpoints, scopes, arguments, results and errors are the same as for `Users`, which explains them.  If its task is
+    cancelled, a read is abandoned at once, and a write is not sent; if the write has left already, its outcome is
+    awaited, logged, and added to the CancelledError as a note.
 
     >>> async def rename(aclient, user_id, name):
     ...     return (await aclient.users.update(user_id, {"name": name})).name
@@ -105,7 +105,7 @@ class AsyncUsers:
         per_page: int = 100,
         limit: int | None = None,
     ) -> AsyncIterator[User]:
-        """Yield the users that match, page by page, to `async for`: `Users.search`, awaited.
+        """Yield the users that match, page by page, for `async for`: `Users.search`, awaited.
 
         Invalid arguments raise `InputError` at once.  A page whose reading is cancelled is read again if the iteration
         goes on.
@@ -127,7 +127,7 @@ class _Search:
         self._pages = users
         self._paging = paging
         self._users: list[User] = []
-        """What was read and not yet yielded, the next one last."""
+        """The users read but not yet yielded, the next one last."""
 
     def __aiter__(self) -> Self:
         return self

@@ -87,7 +87,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def _run(words: Sequence[str], said: dict[str, Any]) -> int:
-    """Run the command; `said` gets what the options that may stand before a command say."""
+    """Run the command; `said` receives the values of the options that may stand before a command."""
     with warnings.catch_warnings():
         # Without the source line that Python adds.
         warnings.showwarning = lambda message, *_: _print_line("warning", str(message))
@@ -95,7 +95,7 @@ def _run(words: Sequence[str], said: dict[str, Any]) -> int:
             outcome = root.main(list(words), prog_name="auth0-meta", standalone_mode=False, obj=said)
         except (click.ClickException, click.Abort, KeyboardInterrupt, Auth0MetaError) as error:
             failure = failure_of(error)
-            # Words that could not be understood were not kept either.
+            # If the words could not be understood, `said` lacks their values.
             unread = isinstance(error, click.UsageError) and _wants_json(words)
             _print_failure(failure, as_json=said.get("json") or unread)
             return failure.code
@@ -103,7 +103,7 @@ def _run(words: Sequence[str], said: dict[str, Any]) -> int:
 
 
 def _wants_json(words: Sequence[str]) -> bool:
-    """Return whether --json is among the words; behind -- it belongs to another command."""
+    """Return whether --json is among the words; after -- it belongs to another command."""
     return JSON in itertools.takewhile(lambda word: word != "--", words)
 
 
@@ -112,7 +112,7 @@ def _print_failure(failure: Failure, *, as_json: bool) -> None:
     if as_json:
         try:
             click.echo(dump(failure.to_json()))
-        except OSError:  # the line below is what is left
+        except OSError:  # only the line on stderr is left
             _drop_output()
     elif failure.usage:
         click.echo(failure.usage, err=True)

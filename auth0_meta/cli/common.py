@@ -1,4 +1,4 @@
-"""What every command needs: a client for the tenant, ways to print, and a word from what takes long."""
+"""What every command needs: a client for the tenant, ways to print, and a word about what takes long."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PATIENCE = 2.0
-"""Seconds after which whoever waits should hear why."""
+"""Seconds after which somebody who waits should be shown why."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -79,7 +79,7 @@ def options(*several: Callable[[_F], _F]) -> Callable[[_F], _F]:
 def patience(
     text: str, *, after: float = _PATIENCE, clock: Clock = SYSTEM_CLOCK
 ) -> Iterator[Callable[[], None]]:
-    """Print `text` to stderr if the block takes longer than `after` seconds; yields what ends that earlier."""
+    """Print `text` to stderr if the block takes longer than `after` seconds; yield a function that calls it off."""
     over, done = threading.Condition(), threading.Event()
 
     def speak() -> None:
@@ -87,7 +87,7 @@ def patience(
             if not done.is_set():
                 clock.wait(over, after)
             if not done.is_set():
-                with suppress(OSError, ValueError):  # there is nobody to tell
+                with suppress(OSError, ValueError):  # nobody reads stderr
                     click.echo(text, err=True)
 
     def end() -> None:
@@ -120,7 +120,7 @@ def connected(**settings: Any) -> Iterator[ManagementClient]:
 
 
 def named_tenant() -> tuple[str | None, str | None]:
-    """Return what the options --domain and --token say, before or after the command."""
+    """Return the values of the options --domain and --token, before or after the command."""
     said = asked(click.get_current_context())
     return said.get("domain"), said.get("token")
 
@@ -134,7 +134,7 @@ def with_client(command: _F) -> _F:
         logs = asked(click.get_current_context()).get("verbose", 0)
 
         def print_wait(wait: Wait) -> None:
-            if logs < (2 if wait.reason == "pacing" else 1):  # from there on the log has it
+            if logs < (2 if wait.reason == "pacing" else 1):  # from these levels on, the log shows it
                 click.echo(f"waiting {wait.seconds:.1f} s ({wait.reason})", err=True)
 
         with connected(on_wait=print_wait) as client, patience("still waiting for the tenant ..."):

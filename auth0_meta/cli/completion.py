@@ -29,5 +29,5 @@ def completion(*, shell: str) -> None:
     assert script is not None  # noqa: S101  # click has these three
     program = click.get_current_context().find_root()
     source = script(program.command, {}, "auth0-meta", _VARIABLE).source()
-    # The script for fish takes a comma in a line of help for the end of that line.
+    # The script for fish ends a line of help at its first comma.
     click.echo(source.replace('(string split "," ', '(string split --max 1 "," '))

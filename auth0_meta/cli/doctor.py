@@ -50,7 +50,7 @@ def doctor(client: ManagementClient, *, as_json: bool) -> int:
 
 
 def _lines(out: Console, text: str) -> list[str]:
-    """Return a text in lines that fit beside the names of the checks; elsewhere than on a terminal in one."""
+    """Return a text wrapped to fit beside the names of the checks, or in one line if this is not a terminal."""
     if not out.is_terminal:
         return [text] if text else []
     width = max(_NARROWEST, out.width - _INDENT)

@@ -78,7 +78,7 @@ def _usage(context: click.Context) -> str:
 def _system(error: OSError) -> str:
     """Describe an error that is not the package's own: it is about the output, a file or the system."""
     why = error.strerror or str(error) or type(error).__name__
-    # Which file the last descriptor was missing for says nothing.
+    # If descriptors ran out, the name of the file explains nothing.
     if error.filename and error.errno not in (errno.EMFILE, errno.ENFILE):
         return f"{error.filename}: {why}"
     what = "the output can't be written" if _was_printing(error) else "the system refused an operation"

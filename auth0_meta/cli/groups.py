@@ -45,7 +45,7 @@ _MEANT = {
 
 
 def asked(context: click.Context) -> dict[str, Any]:
-    """Return what the options that may stand before a command say: "domain", "token", "json" and "verbose"."""
+    """Return the values of the options that may stand before a command: "domain", "token", "json" and "verbose"."""
     found: dict[str, Any] = context.ensure_object(dict)
     return found
 
@@ -67,7 +67,7 @@ def _keep_json(context: click.Context, _: click.Parameter, value: bool) -> bool:
 
 
 def json_option(text: str) -> Callable[[_F], _F]:
-    """Return the option --json of a command that prints JSON; its argument is `as_json`, also if it stands before the command."""
+    """Return the option --json of a command; its argument is `as_json`, even if it stands before the command."""
     return click.option(JSON, "as_json", is_flag=True, is_eager=True, callback=_keep_json, help=text)
 
 
@@ -124,13 +124,13 @@ def _json_before(*, hidden: bool) -> Callable[[_F], _F]:
 
 
 def meaning(name: str) -> tuple[str, ...]:
-    """Return the names under which what `name` says may be found, itself first."""
+    """Return the names that a command called `name` may have here, `name` first."""
     return name, *_MEANT.get(name, ())
 
 
 @contextmanager
 def logged(verbose: int) -> Iterator[None]:
-    """Print the package's log to stderr while the block runs: commits and waits for 1, requests too for more, nothing for 0."""
+    """Print the package's log to stderr during the block: nothing at 0, commits and waits at 1, requests too above."""
     logger, handler = logging.getLogger("auth0_meta"), _ToStderr()
     if not verbose:
         yield
@@ -176,7 +176,7 @@ class Group(click.Group):
     command_class = Command
 
     def __init__(self, name: str, text: str, *, hidden: bool = True, **settings: Any) -> None:
-        """`hidden`: whether its help leaves out the options that may stand before a command, as the root's shows them."""
+        """`hidden`: whether its help leaves out options that may stand before a command; the root's help shows them."""
         super().__init__(name, callback=_show_help, invoke_without_command=True, help=text, **settings)
         domain_option(hidden=hidden)(self)
         token_option(hidden=hidden)(self)
@@ -196,7 +196,7 @@ class Group(click.Group):
                 yield name, command.get_short_help_str(_WHOLE_SENTENCE)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete the names of commands, which need not be loaded for it, and options."""
+        """Complete options and the names of commands, without loading the commands."""
         from click.shell_completion import CompletionItem  # noqa: PLC0415  # only shells need it
 
         names = [

@@ -87,13 +87,13 @@ def list_(
 ) -> None:
     """List users, all or those that match a QUERY in Auth0's search syntax (Lucene).
 
-    Auth0 searches an index, which shows a change only some seconds later; find and show don't use it. A line has the id, the
-    e-mail address and the name, or the fields that you name, separated by tabs in a pipe.
+    Auth0 searches an index, which shows a change only some seconds later; find and show don't use it. A line has the
+    id, the e-mail address and the name, or the fields that you name, separated by tabs in a pipe.
     """
     names = None if fields is None else [name for name in map(str.strip, fields.split(",")) if name]
     down = sort is not None and sort.startswith("-")
     order = sort if sort is None or ":" in sort else f"{sort.removeprefix('-')}:{-1 if down else 1}"
-    # One more than is shown tells whether there are more.
+    # Reading one more than is shown reveals whether there are more.
     search = client.users.search(q=query, sort=order, fields=names, limit=min(limit + 1, _MOST))
     found = list(itertools.islice(search, limit + 1))
     shown = ("user_id", *(name for name in names or ("email", "name") if name != "user_id"))

@@ -75,7 +75,7 @@ def set_(client: ManagementClient, who: str, assignments: tuple[str, ...], **how
     After = the value is text, after := it is JSON, and null deletes. Siblings of a nested key stay.
     """
     changes = [parse_assignment(text) for text in assignments]
-    # A text that could have been meant as JSON; what `:=` gave is no text, or was quoted.
+    # Text that may have been meant as JSON.  A value after `:=` is not text, or it was quoted.
     doubtful = {
         ".".join((bag, *path)): kind
         for text, (bag, path, value) in zip(assignments, changes, strict=True)
@@ -239,7 +239,7 @@ def looks_like(text: str) -> str | None:
     kinds = {"true": "a boolean", "false": "a boolean", "null": "null", "none": "null"}
     if word.lower() in kinds:
         return kinds[word.lower()]
-    if word[:1] not in _BEGINNINGS:  # before the parser, which takes NaN and is slow with what is long
+    if word[:1] not in _BEGINNINGS:  # before the parser, which takes NaN and is slow with long text
         return None
     try:
         value = json.loads(word)

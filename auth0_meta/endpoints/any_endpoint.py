@@ -40,7 +40,7 @@ def request(
     if params:
         given = {k: str(v).lower() if isinstance(v, bool) else v for k, v in params.items() if v is not None}
         target += ("&" if "?" in target else "?") + encode_query(given)
-    # Whether the query is given or written into the path, errors are cleaned of what it asks for.
+    # Errors are cleaned of the values of the query, whether it is in `params` or written into the path.
     sent = (params, dict(parse_qsl(target.partition("?")[2])))
     return channel.call(
         verb,

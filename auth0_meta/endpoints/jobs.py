@@ -151,8 +151,8 @@ class Jobs:
         """Write a finished export's file to `to`, gzipped as Auth0 made it, and return the number of bytes.
 
         `to` must be seekable.  The link is read from the job, because each is valid for only 60 s; an interrupted
-        download starts again at the original position of `to`.  No token is sent; https only (http where the client takes it).
-        Raises `JobError` for more than `max_bytes`, and if the job has no file.
+        download starts again at the original position of `to`.  No token is sent; https only (http where the client
+        takes it).  Raises `JobError` for more than `max_bytes`, and if the job has no file.
         """
         job_id = job if isinstance(job, str) else job.id
         start = to.tell()
@@ -195,7 +195,7 @@ class Jobs:
                         f"the file of job {job_id} is larger than max_bytes={most}", job_id=job_id
                     )
                 to.write(block)
-                self._channel.pause(0.0)  # raises if the task that awaits this was cancelled
+                self._channel.pause(0.0)  # raises if the task that awaits the job was cancelled
         return size
 
 

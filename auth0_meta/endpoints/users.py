@@ -45,8 +45,9 @@ _MOST_NAMED = 5
 class Users:
     """Read and write users, as `client.users`.
 
-    A user is named by the user id or as a `User`.  After a 429 every method waits until Reset and retries; all raise the typed errors of `auth0_meta.errors`.  A response
-    that is not what was asked for, such as another user's profile, is a `TransportError`, after a write `OutcomeUnknown`.
+    A user is named by the user id or as a `User`.  After a 429 every method waits until Reset and retries; all raise the
+    typed errors of `auth0_meta.errors`.  A response that is not what was asked for, such as another user's profile, is a
+    `TransportError`, after a write `OutcomeUnknown`.
 
     >>> with tenant.client() as client:                    # tenant: a LocalTenant
     ...     user = client.users.create({"connection": "Username-Password-Authentication",
@@ -113,11 +114,11 @@ class Users:
 
         `user` and `app`: what to set in `user_metadata` and `app_metadata`, by path, dotted or a tuple of keys.  A value
         replaces what its path holds, and None deletes it; siblings stay.  They are staged in the order given, as by
-        `set` on a transaction's `user_metadata` and `app_metadata`.  Empty ones send nothing (outcome "unchanged"); without
-        either the call raises `InputError`.  The other arguments are those of `MetadataTransaction`, and so are the
-        endpoints, the scopes, the requests that it costs and the errors; inside an open transaction for the same user
-        it becomes a part of that one (outcome "joined").  Values that can't be stored raise `MetadataError`, and then
-        nothing of this call is written.
+        `set` on a transaction's `user_metadata` and `app_metadata`.  Empty mappings send nothing (outcome "unchanged");
+        if neither is given, the call raises `InputError`.  The other arguments, the endpoints, the scopes, the cost in
+        requests and the errors are the same as for `MetadataTransaction`; inside an open transaction for the same user
+        the call becomes a part of that transaction (outcome "joined").  Values that can't be stored raise
+        `MetadataError`, and then nothing of this call is written.
 
         >>> client = tenant.client()
         >>> client.users.set_metadata(user.user_id, user={"prefs.lang": "fi"}, app={"plan": "pro"})
@@ -141,10 +142,10 @@ class Users:
         """Return the one user with this email address: `GET /users-by-email`, scope `read:users`.
 
         The address is looked up as it is written and, if that differs, in lower case too (two requests): Auth0 compares
-        it exactly, keeps the addresses of its own connections in lower case and the others as they came.  White space
+        it exactly, keeps the addresses of its own connections in lower case and all others as they came.  White space
         around it is ignored.  `connection` names the connection in which the user must have an identity (None: any).
-        Sees every finished write.  Raises `NotFoundError` if nobody has the address, and `AmbiguousUserError`, whose
-        `user_ids` are to choose from, if several users do, as with one user for each connection.
+        Sees every finished write.  Raises `NotFoundError` if nobody has the address.  If several users have it, such as
+        one in each connection, raises `AmbiguousUserError`, whose `user_ids` are the ones to choose from.
 
         >>> client = tenant.client()
         >>> client.users.find("Byron@Example.com").user_id == user.user_id
@@ -235,9 +236,9 @@ class Users:
 
 
 class Paging:
-    """Decide which page of a search to read next, and what to yield of it; a total decides when to stop, if there is one.
+    """Decide which page of a search to read next, and what to yield of it.
 
-    Raises `InputError` for invalid arguments.
+    If there is a total, it decides when to stop.  Raises `InputError` for invalid arguments.
     """
 
     def __init__(
@@ -249,7 +250,7 @@ class Paging:
         names = fields if fields is None or isinstance(fields, str) else list(fields)
         _limited(names)  # refuses invalid ones now
         self.query: dict[str, Any] = {"q": q, "sort": sort, "fields": names, "per_page": per_page}
-        """The arguments for `page`, but for its number."""
+        """The arguments for `page`, except its number."""
         self._per_page = per_page
         self._left = limit
         self._number = 0
@@ -281,7 +282,7 @@ class Paging:
 
 
 def stage_paths(tx: Scope, *, user: PathValues[Any] | None, app: PathValues[Any] | None) -> None:
-    """Stage what `set_metadata` was given; raise `InputError` for what is not values by their paths."""
+    """Stage what `set_metadata` was given; raise `InputError` for anything but a mapping."""
     if user is None and app is None:
         msg = f"set_metadata for {tx.user_id} needs user= or app=, values by their paths (nothing was sent)"
         raise InputError(msg)

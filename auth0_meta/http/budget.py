@@ -21,7 +21,7 @@ OnRequest = Callable[[RequestInfo], object] | Literal["client"] | None
 """What is called after each request; "client" means the client's own setting, None nothing."""
 
 AT_ONCE = 0.25
-"""Seconds that taking a free lock, over a network too, or starting a free thread may take: they are not a wait."""
+"""Seconds that taking a free lock, even over a network, or starting a thread may take without counting as a wait."""
 _AFTER_A_STOP = 30.0
 WORK = 1.0
 """Seconds that a request or a token may always take: less would cut off a healthy tenant.  Anything longer is a wait."""
@@ -33,12 +33,12 @@ _RECURRING = ("pacing", "token")
 class WaitBudget:
     """Count what one operation (a call, a commit) costs, and limit how long it takes.
 
-    `max_wait`: seconds that it may wait in all; None is no limit, 0 allows no wait.  `failure_wait`: the part of them
-    that may go into failures (5xx, lost connections), from the first one on; None is no limit of their own.  `ends`: the
+    `max_wait`: seconds that it may wait in all; None is no limit, 0 allows no wait.  `failure_wait`: how many of them
+    failures (5xx, lost connections) may take, from the first one on; None is no separate limit.  `ends`: the
     instant on the monotonic clock at which it must be over, requests included.  `in_flight` is true from the first byte
     of a request until a response shows that it was refused.  `bound` names the limit in error messages.  `alone`: it
-    must not wait for other threads, since they may wait for its own.  `timeout`: (connect, read) in seconds for each of
-    its requests, None for the client's.
+    must not wait for other threads, since they may be waiting for this one.  `timeout`: (connect, read) in seconds for
+    each of its requests, None for the client's.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class WaitBudget:
         self.reported = 0.0
         """The part of `waited` that `on_request` knows of."""
         self.objection: BaseException | None = None
-        """What `on_request` raised when a write had succeeded: it is raised once that is noted."""
+        """What `on_request` raised after a successful write: it is raised again once the write is noted."""
         self.took = 0.0
         """The seconds of the last request."""
         self.failed = 0.0
@@ -130,7 +130,7 @@ class WaitBudget:
         return seconds
 
     def raise_objection(self) -> None:
-        """Raise what `on_request` raised, if that was put off.  Whoever sends a write calls this once its result is noted."""
+        """Raise what `on_request` raised, if that was put off; whoever sends a write calls this after noting its result."""
         objection, self.objection = self.objection, None
         try:
             if objection is not None:

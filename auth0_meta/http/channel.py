@@ -55,7 +55,7 @@ class HasChannel(Protocol):
 
 
 class Hub:
-    """What a channel and all its views are: the same connection, with the same worker threads, open or closed.
+    """What a channel and all its views share: one connection and its worker threads, open or closed.
 
     `pool_size` is the number of worker threads for asyncio.  `random` is seeded anew in a forked child; None leaves it
     as it is.
@@ -82,7 +82,7 @@ class Hub:
 
     @property
     def carrier(self) -> Carrier:
-        """Return what carries calls of asyncio tasks to worker threads; made on first use.
+        """Return the carrier of calls from asyncio tasks to worker threads; it is made on first use.
 
         Raises `StateError` once the client is closed: nobody would end its threads.
         """
@@ -118,8 +118,8 @@ class Hub:
 class Channel(Sender):
     """Send to one tenant, with the client's settings; thread-safe, usable after a fork.
 
-    `max_wait`, `failure_wait` and `on_wait` apply to operations that name none; `timeout` is (connect, read) in seconds
-    for each request, and `on_request` is called after it.  `hub` is what this channel shares with its views.
+    `max_wait`, `failure_wait` and `on_wait` apply to operations that set none of their own; `timeout` is (connect, read)
+    in seconds for each request, and `on_request` is called after each.  `hub` is what the channel and its views share.
     """
 
     def __init__(
@@ -169,13 +169,13 @@ class Channel(Sender):
             view.timeout = check_timeout(timeout)
         if on_request != "client":
             view._on_request = callback("on_request", on_request, error=ConfigError)
-        # Unlike other headers it goes only where Auth0 takes it, as custom_domain= does.
+        # Unlike other headers, this one goes only where Auth0 takes it, as custom_domain= does.
         for name in [name for name in more if name.lower() == CUSTOM_DOMAIN.lower()]:
             view._custom_domain = more.pop(name)
         if more:
             view._more_headers = check_headers(
                 merged(self._more_headers, more)
-            )  # all of them may be too large
+            )  # together they may be too large
         return view
 
     def bucket(self, group: str) -> Snapshot:
@@ -317,7 +317,7 @@ class Channel(Sender):
         return found
 
     def pause(self, seconds: float) -> None:
-        """Sleep between two requests; raise `Cancelled` once the asyncio task that this is done for is cancelled."""
+        """Sleep between two requests; raise `Cancelled` if the asyncio task that needs them is cancelled."""
         errand = at_work.errand
         if errand is None:
             if seconds:
@@ -334,7 +334,7 @@ class Channel(Sender):
 
     @property
     def carrier(self) -> Carrier:
-        """Return what carries calls of asyncio tasks to worker threads; see `Hub.carrier`."""
+        """Return the carrier of calls from asyncio tasks to worker threads; see `Hub.carrier`."""
         return self.hub.carrier
 
     def close(self) -> None:

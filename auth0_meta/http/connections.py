@@ -117,7 +117,7 @@ class _TLSConnection(HTTPSConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Return whether it is open and has nothing to read, decrypted or not: that would be taken for a response."""
+        """Return whether it is open with nothing left to read, decrypted or not, which would pass for a response."""
         pending = getattr(self.sock, "pending", None)
         return super().is_connected and not (pending is not None and pending())
 
@@ -182,7 +182,7 @@ class BoundedAdapter(HTTPAdapter):
 
 # Requests on a connection that is open already -----------------------------------------------------------
 
-# What requests and urllib3 would send as it is.
+# What requests and urllib3 would send unchanged.
 _PLAIN = re.compile(r"/(?:[A-Za-z0-9!$&'()*+,./:;=?@_~-]|%[0-9A-F]{2})*(?<!\?)")
 _FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
 _urllib3_log = logging.getLogger("urllib3.connectionpool")
@@ -258,9 +258,9 @@ class OneHostAdapter(BoundedAdapter):
         """Send a request on an idle connection; return status, headers and body of the response.
 
         Returns None, with nothing sent, if only `send` will do: if there is no such connection, if urllib3 would encode
-        or refuse something, or if a mock, a tracer or a log is to see the request.  `timeout`: the seconds for connecting,
-        which sending may take too, and those for reading.
-        Raises what `send` would: the request may have reached the server then.
+        or refuse something, or if a mock, a tracer or a log is to see the request.  `timeout`: the seconds for
+        connecting, which sending may take too, and the seconds for reading.
+        Raises what `send` would; the request may have reached the server then.
         """
         pool = self._pool
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}"]
@@ -355,7 +355,7 @@ class _Headers(dict[str, str]):
         super().__init__()
         for name, value in response.headers.raw_items():
             key = name.lower()
-            if "\n" in value:  # a line break would be one of the log, too
+            if "\n" in value:  # a line break would break a line of the log, too
                 value = _FOLD.sub(" ", value)  # noqa: PLW2901
             super().__setitem__(key, f"{self[key]}, {value}" if key in self else value)
 
@@ -371,7 +371,7 @@ class _Headers(dict[str, str]):
 
 
 def content_of(response: requests.Response) -> bytes:
-    """Read a body to its end; one that is, or that decodes to, more than a response may have is an error."""
+    """Read a body to its end; one that is larger than a response may be, as sent or decoded, is an error."""
     pieces, size = [], 0
     length = response.headers.get("Content-Length", "")
     short = length.isdecimal() and int(length) <= BLOCK and "Content-Encoding" not in response.headers

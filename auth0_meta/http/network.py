@@ -1,6 +1,6 @@
 """The network on the way to a tenant: what the environment says about it, and why no request gets through.
 
-Proxy and trusted authorities are decisive for somebody whose request was not sent, and nothing else shows them.
+If a request was not sent, the proxy and the trusted authorities often decide why, and nothing else shows them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from auth0_meta.http.plain_http import is_loopback
 from auth0_meta.redact import printable
 
 _REFUSALS = ("NoMockAddress", "Connection refused by Responses", "CannotOverwriteExistingCassetteException")
-"""What names the error of a mock for a request that it does not know: a class, or the beginning of a message."""
+"""How to recognize a mock's error for a request that it does not know: a class, or how a message begins."""
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 # urllib3 raises these before the first byte of a request leaves.
 _BEFORE_SENDING = (NewConnectionError, ConnectTimeoutError, ClosedPoolError)
@@ -44,7 +44,7 @@ _UNAUTHORIZED_BY_PROXY = 407
 _CHECK = "Check the domain (AUTH0_DOMAIN) and the network"
 _PLAIN = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"})
 """What OpenSSL says of a server that does not speak TLS."""
-# OpenSSL's codes (X509_V_ERR_...) -> what to do about a certificate; for every other one its authority is not trusted.
+# OpenSSL's codes (X509_V_ERR_...) -> what to do about a certificate; for any other code, its authority is not trusted.
 _CERTIFICATES = {
     9: "Check this machine's clock",
     10: "Check this machine's clock; if it is right, the certificate has to be renewed",
@@ -82,7 +82,7 @@ class Network(NamedTuple):
         return f" through the proxy {self.proxy}" if self.proxy else ""
 
     def maybe_tls(self, causes: Sequence[BaseException]) -> str:
-        """Return a remark for a server that hangs up on plain http, as one that speaks TLS does, else ""."""
+        """Return a remark if a server hangs up on plain http, as a TLS server does, else ""."""
         if not self.base.startswith("http:") or any(isinstance(c, TimeoutError) for c in causes):
             return ""
         return "; if it speaks TLS, its domain begins with https://"
@@ -99,7 +99,7 @@ class Network(NamedTuple):
     def _explained(
         self, causes: Sequence[BaseException], certificate: ssl.SSLCertVerificationError | None
     ) -> tuple[str, str, bool]:
-        """Return what failed, what to do, and whether another try is in vain."""
+        """Return what failed, what to do, and whether trying again is pointless."""
         tls = next((c for c in causes if isinstance(c, ssl.SSLError)), None)
         if tls is not None and certificate is None and tls.library == "X509":
             detail = f"the CA bundle {self.bundle} can't be used{reason(causes)}"
@@ -229,7 +229,7 @@ def is_mocked() -> bool:
     """Return whether a library such as requests-mock, responses, vcrpy or pook mocks HTTP now, as in a test.
 
     They replace a function or class of requests or urllib3 while they are active, and wrappers for tracing keep the
-    names of what they wrap.  The client would not come by those places: it keeps connections open, and has no session.
+    names of what they wrap.  The client would bypass what they replace: it keeps connections open, and has no session.
     """
     requests_as_written = (
         requests.Session.send.__module__ == "requests.sessions"

@@ -43,7 +43,7 @@ class _Calls:
 
 
 class Reports:
-    """What a client reports; all its requests, those for a token too, go through one of these."""
+    """What a client reports; all its requests, including the ones for tokens, go through one of these."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -59,7 +59,7 @@ class Reports:
         reason: str,
         seconds: float,
     ) -> None:
-        """Report a wait before it begins; without a `request` it is for one about the user of the operation."""
+        """Report a wait before it begins; without a `request`, the log names the user of the operation."""
         budget.waits += 1
         budget.reasons[reason] = None
         logged = log.logs_wait(reason)
@@ -82,10 +82,10 @@ class Reports:
     def request(
         self, request: Request, budget: WaitBudget, tries: int, response: Response | None = None
     ) -> None:
-        """Report a request; without a response that was lost, or the request was never sent.
+        """Report a request; `response` is None if it was lost, or if the request was never sent.
 
-        What `on_request` raises after a successful write is put off until whoever sent that has noted its result, or
-        they would take the write for one that failed.
+        What `on_request` raises after a successful write is put off until the sender has noted the write's result.
+        Otherwise the sender would take the write for one that failed.
         """
         logged = log.logs_requests()
         if budget.on_request is None and not logged:

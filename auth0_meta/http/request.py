@@ -35,8 +35,8 @@ class Request(NamedTuple):
     """One request; `path` is encoded and starts with "/".
 
     `repeat`: whether sending it twice is harmless.  `sent` is the body before encoding; error messages are cleaned of
-    the values in it.  `alias`: how messages name the path; None leaves out the query only.  `headers`: what a caller adds.
-    `template`: the path before values were filled in; None if none were.
+    the values in it.  `alias`: how messages name the path; None leaves out the query only.  `headers`: the ones that a
+    caller adds.  `template`: the path before values were filled in; None if none were.
     """
 
     method: str
@@ -140,7 +140,7 @@ def user_path(user_id: str, /) -> str:
 
 
 class Endpoint(NamedTuple):
-    """Any endpoint with its values filled in: the encoded `path`, how messages show it, what it was made from, whose it is.
+    """An endpoint with its values filled in: the encoded `path`, how messages show it, its template, and its user.
 
     `shown` and `template` are None if no value was filled in, `user_id` unless the endpoint is one user's.
     """
@@ -152,10 +152,10 @@ class Endpoint(NamedTuple):
 
     @classmethod
     def of(cls, template: str, values: Sequence[object], /) -> Self:
-        """Fill each `{}` of a template with a value, percent-encoded whole; without any it is an encoded path already.
+        """Fill each `{}` of a template with a value, percent-encoded; a template without `{}` is an encoded path.
 
-        Raises `InputError` for anything but one value for each `{}`, braces with something in them, a value that
-        can't be a part of a path, and a path that would leave the API.
+        Raises `InputError` unless there is exactly one value for each `{}`, and for braces with something in them, a
+        value that can't be a part of a path, and a path that would leave the API.
 
         >>> Endpoint.of("users/{}/roles", ["auth0|1"])
         Endpoint(path='/api/v2/users/auth0%7C1/roles', shown='users/auth0|1/roles', template='users/{}/roles', user_id='auth0|1')
@@ -180,7 +180,7 @@ class Endpoint(NamedTuple):
         encoded = endpoint_path(_joined(pieces, [quote(text, safe="") for text in texts]) + mark + query)
         user_id = _user_of(encoded)
         if values and user_id is not None:
-            user_path(user_id)  # what can't be a user id
+            user_path(user_id)  # raises for what can't be a user id
         if not values:
             return cls(encoded, user_id=user_id)
         return cls(encoded, _short(_joined(pieces, texts)), _short(path), user_id)
@@ -203,7 +203,7 @@ def _part(number: int, value: object) -> str:
     if not isinstance(value, str):
         msg = f"{name} must be a string, an int or a User, not {type(value).__name__} (nothing was sent)"
         raise InputError(msg)
-    text = str.__str__(value)  # and not what an enumeration's member prints
+    text = str.__str__(value)  # not what a member of an enumeration prints
     if not text.strip() or text in (".", "..") or not text.isprintable():
         got = repr(text) if text.strip() else "empty"
         raise InputError(f"{name} must be an id or a name, and it is {got} (nothing was sent)")

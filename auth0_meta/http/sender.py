@@ -328,8 +328,9 @@ class Sender:
         writing: bool = False,
         request: Request | None = None,
     ) -> None:
-        """Sleep before a repeat; `writing`: it is a write that failed.  `request`: what is repeated, None for a user's.
+        """Sleep before a repeat.
 
+        `writing`: whether what failed is a write.  `request`: what is repeated; None if it concerns the budget's user.
         Raises `failure` if that would exceed the budget, `LongWait` if it would outlast `deadline`.
 
         Bulk work outlasts an outage: its budget for failures is longer while others fail too (`Outages`).

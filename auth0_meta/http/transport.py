@@ -65,9 +65,8 @@ def base_url(domain: str, /) -> str:
     >>> base_url("tenant.eu.auth0.com"), base_url("http://127.0.0.1:8810/")
     ('https://tenant.eu.auth0.com', 'http://127.0.0.1:8810')
 
-    Raises `ConfigError` for an empty name, a path, a query, credentials in the URL, a scheme
-    other than http and https, and for anything but loopback and the names in AUTH0_META_ALLOW_HTTP http and a name
-    without a dot.
+    Raises `ConfigError` for an empty name, a path, a query, credentials in the URL, a scheme other than http and https,
+    and, except for loopback and the names in AUTH0_META_ALLOW_HTTP, for plain http and a name without a dot.
     """
     if not isinstance(domain, str) or not (text := trimmed(domain)):
         msg = "the domain is empty: pass your tenant's, such as tenant.eu.auth0.com (AUTH0_DOMAIN)"
@@ -166,9 +165,9 @@ class Transport:
     ) -> Response:
         """Send one request and read its whole response.
 
-        `path` starts with "/" and is already percent-encoded.  `seconds`: how long all of it may take, None for no
-        limit but `timeout`, which is the transport's own if it is None.  Raises `NotSentError` if the request did not reach the server, `OutcomeUnknown` if a write
-        may have, `TransportError` if a read's response was lost.
+        `path` starts with "/" and is already percent-encoded.  `seconds`: how long the whole request may take; None for
+        no limit but `timeout`.  `timeout`: None for the transport's own.  Raises `NotSentError` if the request did not
+        reach the server, `OutcomeUnknown` if a write may have, `TransportError` if a read's response was lost.
         """
         if self._closed:
             raise StateError("this client is closed: make a new one (nothing was sent)")

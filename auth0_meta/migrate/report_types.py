@@ -93,7 +93,7 @@ class StatusReport(TypedDict):
 
 
 class TroubleReport(TypedDict):
-    """A user to look at: in which state, and why."""
+    """A user to look at, with the state and the reason."""
 
     user_id: str
     state: str
@@ -101,7 +101,7 @@ class TroubleReport(TypedDict):
 
 
 class InvalidReport(TypedDict):
-    """A user or a row that could not be planned: of which kind, and why."""
+    """A user or a row that could not be planned, with the kind and the reason."""
 
     user_id: str
     kind: str
@@ -111,7 +111,7 @@ class InvalidReport(TypedDict):
 class JobReport(StatusReport):
     """A whole report: the status, at most 200 users to look at, and at most 200 who could not be planned.
 
-    `seconds`: for the number of each run, pairs of a second and what happened in it (`requests`, `patches`, `refusals`,
+    `seconds`: by the number of the run, pairs of a second and what happened in it (`requests`, `patches`, `refusals`,
     `done`, `failed`, `waited`, and `limit`, the requests a second that the tenant allowed, if that was known).
     """
 

@@ -1,7 +1,7 @@
 """The lines of the logs `auth0_meta` and `auth0_meta.migrate`, each with its fields for structured logging.
 
 They name users, requests, outcomes, times and request ids.  Nothing else goes in: no value, no header, no query (what
-somebody searches for may be personal) and no message of an error, which may quote the program.
+somebody searches for may be personal) and no error message, which may quote the program.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def logs_wait(reason: str) -> bool:
 
 
 def _level(reason: str) -> int:
-    """Return the level of a wait; those for the pace of a bucket, many and short, are details."""
+    """Return the level of a wait; waits for the pace of a bucket are many and short, so they are details."""
     return logging.DEBUG if reason == PACING else logging.WARNING
 
 
@@ -116,7 +116,8 @@ def log_user(
 def logged_run(kind: str, job: object) -> Iterator[Callable[..., None]]:
     """Log that a plan, an apply or an undo begins, and how it ends.
 
-    Call what this yields with the number of users by outcome and what the run took; `remaining`: users left for the next.
+    It yields a function to call with the number of users by outcome and what the run took; `remaining`: how many users
+    are left for the next run.
     """
     job = printable(str(job))
     facts = {"kind": kind, "job": job}

@@ -19,14 +19,14 @@ _KNOWN = frozenset({
 
 
 class _OnlyKnown(logging.Filter):
-    """Let the known messages about our requests pass without queries, and of the others only that there was one."""
+    """Let the known messages about our requests pass without queries; of any other, only say that there was one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ours = threading.local()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass; those of others' requests as they are."""
+        """Let every record pass; records of requests that are not ours stay unchanged."""
         if not getattr(self.ours, "now", False):
             return True
         if record.msg in _KNOWN and isinstance(record.args, tuple):

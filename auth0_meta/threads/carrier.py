@@ -24,14 +24,14 @@ _T = TypeVar("_T")
 _MOST_YOUNG = 4
 """How many calls may have begun a moment ago: each of them may keep the loop waiting for a switch interval, 5 ms."""
 _YOUNG, _YOUNG_WHEN_LATE = 0.016, 0.25
-"""Seconds after which a call waits for the network rather than for the interpreter; the second if the loop is late."""
+"""Seconds after which a call waits for the network, not for the interpreter; the second number if the loop is late."""
 _LATE = 0.004
 _AT_ONCE = 0.25
-"""Seconds that getting a free thread may take: they are not a wait."""
+"""Seconds that getting a free thread may take without counting as a wait."""
 _SLICE = 16
 """How many calls begin in one round of a loop, and how many results it hands out, so that other tasks get their turn."""
 _IDLE = 5.0
-"""Seconds without work after which a thread ends; there will be another one if there is work again."""
+"""Seconds without work after which a thread ends; a new one starts when there is work again."""
 
 
 class _Desk:
@@ -46,11 +46,11 @@ class _Desk:
         self._begun = 0
         """How many calls have begun in this round of the loop."""
         self._held: deque[asyncio.Future[None]] = deque()
-        """What the tasks await that may begin only in a later round."""
+        """What tasks await if they may begin only in a later round."""
         self.looking = False
-        """Whether the loop will look in its next round whether threads are to be woken."""
+        """Whether the loop will check in its next round which threads to wake."""
         self.timer: asyncio.TimerHandle | None = None
-        """What makes it look again later."""
+        """The timer after which the loop checks again."""
 
     async def turn(self, loop: asyncio.AbstractEventLoop) -> None:
         """Await a later round of the loop if many calls have begun in this one, so that no round takes long."""
@@ -76,7 +76,7 @@ class _Desk:
                 loop.call_soon(self._next_round, loop)
 
     def deliver(self, errand: Errand[Any]) -> None:
-        """Hand a finished errand back, in any thread; one wake-up of the loop serves all that end meanwhile."""
+        """Hand a finished errand back, in any thread; one wake-up of the loop serves all errands that end meanwhile."""
         self.done.append(errand)
         if not self._signalled:
             self._signal()
@@ -138,9 +138,9 @@ class Carrier:
     async def carry(self, errand: Errand[_T], *, abandon: bool = False) -> _T:
         """Have an errand done, and return or raise what came of it.
 
-        If the task is cancelled while the errand is in line, it is dropped.  Later, its waits end, and the rest of it
-        is awaited; the CancelledError is raised from the error that it ended with, if any.  `abandon`: the rest is not
-        awaited.  Raises `StateError` without asyncio, and once the carrier is closed.
+        If the task is cancelled while the errand is in line, the errand is dropped.  After that, its waits end and the
+        rest of it is awaited; the CancelledError is raised from the error that it ended with, if any.  `abandon`: the
+        rest is not awaited.  Raises `StateError` without asyncio, and once the carrier is closed.
         """
         loop = _running_loop()
         desk = self._desk(loop)
@@ -153,7 +153,7 @@ class Carrier:
                 timer = loop.call_later(max(left, _AT_ONCE), errand.wake)
             errand.context = (
                 copy_context()
-            )  # tracing, request ids and tokens of the request that is served live in it
+            )  # tracing, request ids and tokens of the request being served live in it
             self._line.append((errand, desk))
             if not desk.looking:
                 # Not before the tasks that are ready have had their turn: threads would take the interpreter from them.

@@ -20,7 +20,7 @@ _Call = tuple[Future[Any], Callable[[], Any]]
 
 
 class StopFlag(threading.Event):
-    """An event that a signal handler can set, and that is also set while another one, the caller's, is.
+    """An event that a signal handler can set; it is also set while another event, the caller's, is set.
 
     `Event.set` takes a lock, which the interrupted code may be holding.  This one takes none, and so can only be asked,
     not waited for.
@@ -31,7 +31,7 @@ class StopFlag(threading.Event):
         self._mine, self._other = False, other
 
     def set(self) -> None:
-        """Set it, for good, and leave the other one as it is."""
+        """Set this event for good, and leave the other one unchanged."""
         self._mine = True
 
     def is_set(self) -> bool:
@@ -40,7 +40,7 @@ class StopFlag(threading.Event):
 
 
 class Threads(Executor):
-    """Run calls of one other thread on up to `most` threads, which are started as they are needed.
+    """Run calls for one other thread on up to `most` threads, which are started as needed.
 
     Unlike the threads of `ThreadPoolExecutor`, these are daemons: after a second Ctrl-C, or when an event loop has been
     abandoned, the program can end although one of them still waits for a response.  No lock is used, because an
@@ -96,10 +96,10 @@ class Threads(Executor):
         ahead: int,
         idle: Callable[[float], object],
     ) -> Iterator[_R]:
-        """Yield `call(item)` for each item in order, with at most `ahead` calls begun or finished ahead of that.
+        """Yield `call(item)` for each item in order, with at most `ahead` calls begun or finished in advance.
 
-        An item for which `at_once` is true costs no wait: it is called here unless others are under way before it.
-        `idle` is called every second while the next result is not there, with the seconds so far.
+        An item for which `at_once` is true costs no wait: `call` runs in this thread unless earlier calls are under way.
+        `idle` is called every second until the next result is there, with the seconds so far.
         """
         under_way: deque[Future[_R]] = deque()
         try:
@@ -146,10 +146,10 @@ def _result(future: Future[_R], idle: Callable[[float], object]) -> _R:
 def _work(
     owner: weakref.ref[Threads], calls: queue.SimpleQueue[_Call | None], finished: list[int], mine: int
 ) -> None:
-    """Do one call after the other until there is None instead of one, or the owner is gone.
+    """Run one call after the other until None comes instead of one, or the owner is gone.
 
-    It may be gone without a word: an interrupt may keep everybody from shutting the threads down.  A finalizer that did
-    so would be one more place where an interrupt can be lost.
+    The owner may vanish without a word, because an interrupt may keep everybody from shutting the threads down.  If a
+    finalizer did that, it would be one more place where an interrupt can be lost.
     """
     while True:
         try:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 NO_THREAD = "no free thread"
-"""Why an operation has waited that was in line for a thread."""
+"""The reason of a wait in line for a thread."""
 
 
 class Line(Protocol):
@@ -49,7 +49,7 @@ at_work = _Current()
 class Errand(Generic[_T]):
     """One blocking call on its way to a thread; either a thread begins it or it is dropped, never both.
 
-    `cancelled` is set once the task does not want it any more: then its waits end.
+    `cancelled` is set once the task no longer wants the result; the waits of the call end then.
     """
 
     __slots__ = (
@@ -61,7 +61,7 @@ class Errand(Generic[_T]):
         self._call: Callable[[], _T] | None = call
         self.context: Context | None = None
         """The context variables that the call sees; the carrier sets it."""
-        self._fate: dict[str, str] = {}  # what it is set to first stands, whichever thread that is
+        self._fate: dict[str, str] = {}  # the first value set stands, whichever thread sets it
         self._reading: list[Any] = []
         """The socket that a response to a read will come from; whoever takes it out has it to itself."""
         self.lets_go = True
@@ -97,7 +97,7 @@ class Errand(Generic[_T]):
             self.let_go()
 
     def has_read(self) -> bool:
-        """Note that the response to a read is there; return False if its socket was let go, so that nobody uses it again."""
+        """Note that a read has its response; return False if its socket was let go, so that nobody uses it again."""
         try:
             self._reading.pop()
         except IndexError:
@@ -112,7 +112,7 @@ class Errand(Generic[_T]):
             socket.socket.shutdown(getattr(held, "socket", held), socket.SHUT_RDWR)
 
     def drop(self) -> bool:
-        """Keep every thread from beginning it; return whether none has, nor ever will."""
+        """Keep every thread from beginning it; return whether none has begun it, so none ever will."""
         return self._fate.setdefault("is", "dropped") == "dropped"
 
     def run(self) -> bool:
@@ -142,7 +142,7 @@ class Errand(Generic[_T]):
         return True
 
     def wake(self) -> None:
-        """Let the task look what has become of it; called in its loop."""
+        """Let the task see what has become of it; called in the task's loop."""
         if self.future is not None and not self.future.done():
             self.future.set_result(None)
 

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 class MetadataBag(MutableMapping[str, Any]):
     """Read one bag, overlaid with what is staged, and stage changes to it.
 
-    Nothing is sent by staging.  The first read that staging can't answer costs one `GET`.
-    A path is dotted ("billing.plan") or a tuple of keys; `[]`, `del` and `in` take first-level
-    keys.  `get` and `to_dict` also find a key that is stored with its dots, as Auth0 once accepted.  None deletes, except inside a value that is stored whole, where it is JSON null.
-    Iteration, `in`, `len`, `==` and a condition (`if tx.app_metadata:`) read the whole bag.  What is read is a read-only copy.  Bad keys
-    and values raise `MetadataError` at once; a change that meets the wrong type raises `PathError`,
-    at once if the base is known.
+    Staging sends nothing.  The first read that the staged changes can't answer costs one `GET`.
+    A path is dotted ("billing.plan") or a tuple of keys; `[]`, `del` and `in` take first-level keys.  `get` and
+    `to_dict` also find a key that is stored with its dots, as Auth0 once accepted.  None deletes, except inside a value
+    that is stored whole, where it is JSON null.  Iteration, `in`, `len`, `==` and a condition (`if tx.app_metadata:`)
+    read the whole bag.  Values are read as read-only copies.  Bad keys and values raise `MetadataError` at once; a
+    change that meets the wrong type raises `PathError`, at once if the base is known.
 
     >>> with tenant.client().transaction(user.user_id) as tx:
     ...     tx.user_metadata["theme"] = "dark"
@@ -73,7 +73,7 @@ class MetadataBag(MutableMapping[str, Any]):
         """Return the value of a first-level key; if it is absent, stage `default` and return that."""
         return super().setdefault(key, default)
 
-    pop = discreet(MutableMapping.pop)  # what it inherits has the values in its own frames
+    pop = discreet(MutableMapping.pop)  # the inherited one would have the values in its own frames
 
     def __setitem__(self, key: str, value: JSONValue) -> None:
         self._stage(Set.of, first_level(key, bag=self._name), value)

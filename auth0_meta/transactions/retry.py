@@ -49,7 +49,7 @@ class Attempts:
         return Unit(self._channel, self.user_id, self._options)
 
     def pause_after(self, tx: Transaction) -> float | None:
-        """Return the seconds to wait after a conflict; None if it is of another transaction, or was the last attempt's."""
+        """Return the seconds to wait after a conflict; None if another transaction or the last attempt met it."""
         if tx.state is not State.FAILED or self._left == 0:
             return None
         self._options = self._options._replace(

@@ -38,8 +38,8 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch  # absent on Windows on
 def open_unit(channel: Channel, user_id: str) -> Unit | None:
     """Return the unit that a transaction opened here and now would join, None if there is none.
 
-    Channel, thread, greenlet, task and user have to agree; a channel and its views are one.  Context variables would not do: child tasks and
-    `asyncio.to_thread` inherit them.
+    Channel, thread, greenlet, task and user have to agree; a channel and its views are one.  Context variables would
+    not do: child tasks and `asyncio.to_thread` inherit them.
     """
     open_here = (ref() for ref in reversed(OPEN.units.get(_key(channel, user_id), ())))
     return next((unit for unit in open_here if unit is not None), None)

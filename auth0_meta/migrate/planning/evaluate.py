@@ -52,7 +52,7 @@ class _StagingTransaction(MetadataTransaction):
 
     def _open(self, unit: Unit) -> None:
         super()._open(unit)
-        self._staged_at = _ANYWHERE  # nobody will have to be told where, and to find out takes its time
+        self._staged_at = _ANYWHERE  # nobody needs to know where, and finding out takes time
 
     def __enter__(self) -> Self:
         raise StateError(_ONLY_STAGES)
@@ -118,8 +118,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return what the function's changes come to for a profile, as JSON: an `Outcome`, or {"error"}.
 
-    `ops`: add the operations that it stages.  `known`: see `outcome_of`.  Errors hold no value: of an exception that is not this package's,
-    `describe` says only what can't be one.
+    `ops`: add the operations that it stages.  `known`: see `outcome_of`.  Errors hold no value: if an exception is not
+    this package's, `describe` keeps only the parts that can't be values.
     """
     reads = Reads()
     try:

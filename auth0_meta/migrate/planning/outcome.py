@@ -53,7 +53,8 @@ def outcome_of(
 ) -> Outcome:
     """Return what a change comes to; `advice`: what staging it has warned of.
 
-    `most`: how many bytes of JSON the profile has, if the caller knows a bound.  Raises `MetadataError` for a PATCH that is too large, and what `plan_for` raises.
+    `most`: a bound on the bytes of JSON that the profile has, if the caller knows one.  Raises `MetadataError` for a
+    PATCH that is too large, and what `plan_for` raises.
     """
     plan, after = plan_for(change, profile, ops=ops, reads=reads)
     if plan is None:
@@ -66,6 +67,6 @@ def outcome_of(
     if (outgrown := change.outgrown(after)) is not None:
         bag, _, reason = outgrown
         advice = [*advice, f"{bag}: {reason}"]
-    # The text has all that the profile gains, so a small profile and a short text need not be measured.
+    # The text contains all that the profile gains, so a small profile and a short text need not be measured.
     oversize = most + 4 * len(text) > rules.PROFILE_LIMIT and rules.profile_size(after) > rules.PROFILE_LIMIT
     return Outcome(text, plan.keys, oversize, advice)

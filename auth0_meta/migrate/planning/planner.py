@@ -53,7 +53,7 @@ _PROGRESS_EVERY = 0.2
 _MOST_PROBLEMS = 10_000
 
 _NO_BUDGET = WaitBudget(max_wait=None)
-"""That of a user who need not be read."""
+"""The wait budget of a user who need not be read."""
 
 _T = TypeVar("_T")
 Wanted = tuple[Found | ByEmail, Change | None]
@@ -160,7 +160,7 @@ class Planner:
             yield item
 
     def _heard(self, items: Iterable[_T]) -> Iterator[_T]:
-        """Announce progress while a change file is read, before the first user comes by."""
+        """Announce progress while a change file is read, before the first user comes."""
         for item in items:
             self._emit_progress(every=_PROGRESS_EVERY)
             yield item

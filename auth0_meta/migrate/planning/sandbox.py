@@ -29,13 +29,13 @@ from auth0_meta.migrate.planning.watched_user import Fields
 _START_SECONDS = 60.0
 _END_SECONDS = 3.0
 _GRACE = 1.0
-_MOST_PROCESSES = 3  # then storing the plans takes longer than computing them
+_MOST_PROCESSES = 3  # with three, storing the plans takes longer than computing them
 _ALONE = 8
 _MOST_AHEAD = 32 << 20
 _CHUNK = 1 << 16
 """What a pipe holds at most."""
 _COALESCE = 0.002
-"""Seconds in which answers gather: to wake up for each of them costs more than what is done with it."""
+"""Seconds in which answers gather: waking up for each one costs more than handling it."""
 _POLL = getattr(select, "poll", None)
 """None on Windows, where a pipe can't be waited for."""
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -232,8 +232,8 @@ class Sandbox:
 class Sandboxes:
     """Run the function of a migration file in several processes if there are many users; see `Sandbox` for the rest.
 
-    Each call of `run` is one batch, for one of the processes.  The first ones are for a single process, because to start
-    another one takes as long as to plan for hundreds of users.
+    Each call of `run` is one batch, for one of the processes.  The first ones go to a single process, because starting
+    another one takes as long as planning for hundreds of users.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, timeout: float = 10.0) -> None:
@@ -254,7 +254,7 @@ class Sandboxes:
     def run(
         self, profiles: Sequence[Profile], *, fields: Fields = None, ops: bool = False
     ) -> Iterator[dict[str, Any]]:
-        """Yield what `evaluate` returns for each profile, in order; the iterators are to be exhausted in order, too."""
+        """Yield what `evaluate` returns for each profile, in order; the iterators must be exhausted in order, too."""
         self._batches += 1
         if self._batches > _ALONE and len(self._all) < self._most:
             self._all.append(self._all[0].another(hash_seed=0))
@@ -316,7 +316,7 @@ def _receive(lines: IO[bytes], arrived: queue.SimpleQueue[bytes | None]) -> None
         if end:
             arrived.put(bytes(rest + whole))
             rest.clear()
-        rest += last  # nobody answers it if nothing follows: the parent was killed while it wrote
+        rest += last  # a line without an end is not answered: the parent was killed while it wrote
     arrived.put(None)
     threading.Event().wait(_GRACE)
     os._exit(0)  # pragma: no cover  # only if the function hangs: coverage can't be written then

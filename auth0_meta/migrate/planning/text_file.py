@@ -70,7 +70,7 @@ class Extent:
 def open_text(path: str | os.PathLike[str], extent: Extent | None = None) -> Iterator[IO[str]]:
     """Open a file, or standard input for "-", as text; gzip and UTF-16 are recognized by their first bytes.
 
-    `extent` is told how large a file is.  Raises `InputError` if it can't be read.
+    `extent` begins to measure the file; standard input is not measured.  Raises `InputError` if the text can't be read.
     """
     name = "standard input" if str(path) == STDIN else str(path)
     try:
