@@ -357,7 +357,7 @@ class _Stop(StopFlag):
     told = False
 
     def tell(self, say: Callable[[str], object]) -> None:
-        """Say once that the signal was received."""
+        """Print a line when the signal is first received."""
         if self.is_set() and not self.told:
             self.told = True
             say("finishing what is under way; press Ctrl-C again to stop at once")

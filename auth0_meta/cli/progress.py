@@ -41,7 +41,7 @@ def line(event: Progress, word: str, width: int) -> str:
 
 
 def bar(part: float | None, width: int) -> str:
-    """Return a bar, "" if there is no room, or if nobody knows how much is done.
+    """Return a bar, or "" if there is no room for one or the progress is unknown.
 
     >>> bar(0.5, 4), bar(None, 4)
     ('[##  ] ', '')

@@ -33,8 +33,8 @@ _RECURRING = ("pacing", "token")
 class WaitBudget:
     """Count what one operation (a call, a commit) costs, and limit how long it takes.
 
-    `max_wait`: seconds that it may wait in all; None is no limit, 0 allows no wait.  `failure_wait`: how many of them
-    failures (5xx, lost connections) may take, from the first one on; None is no separate limit.  `ends`: the
+    `max_wait`: seconds that it may wait in all; None is no limit, 0 allows no wait.  `failure_wait`: the seconds of
+    these that may go to failures (5xx, lost connections), counted from the first one; None is no separate limit.  `ends`: the
     instant on the monotonic clock at which it must be over, requests included.  `in_flight` is true from the first byte
     of a request until a response shows that it was refused.  `bound` names the limit in error messages.  `alone`: it
     must not wait for other threads, since they may be waiting for this one.  `timeout`: (connect, read) in seconds for

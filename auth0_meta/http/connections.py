@@ -257,8 +257,8 @@ class OneHostAdapter(BoundedAdapter):
     ) -> tuple[int, Mapping[str, str], bytes] | None:
         """Send a request on an idle connection; return status, headers and body of the response.
 
-        Returns None, with nothing sent, if only `send` will do: if there is no such connection, if urllib3 would encode
-        or refuse something, or if a mock, a tracer or a log is to see the request.  `timeout`: the seconds for
+        Returns None and sends nothing if the request has to go through `send`: there is no such connection, urllib3 would
+        encode or refuse something, or a mock, a tracer or a log must see the request.  `timeout`: the seconds for
         connecting, which sending may take too, and the seconds for reading.
         Raises what `send` would; the request may have reached the server then.
         """

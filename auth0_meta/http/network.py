@@ -143,7 +143,7 @@ class Network(NamedTuple):
         return f"{host} could not be reached or used{_why(causes)}", check, False
 
     def _untrusted(self) -> str:
-        """Say what to do about an authority that is not trusted."""
+        """Return the advice for a certificate authority that is not trusted."""
         if is_loopback(urlsplit(self.base).hostname or ""):
             return "A local tenant has its own authority: run your program with what auth0-meta emulator env prints"
         who = "The proxy" if self.proxy else "A proxy or firewall on the way"

@@ -41,7 +41,7 @@ def verify_email(state: TenantState, call: Call) -> Reply:
 
 
 def show_password(state: TenantState, call: Call) -> Reply:
-    """Show the form that asks for a new password."""
+    """Return the page with the form for a new password."""
     key = call.request.query.get("ticket", "")
     ticket = _ticket(state, call, key, "reset-password")
     return _end(ticket, success=False) if ticket is None or ticket.used else password_page(key)

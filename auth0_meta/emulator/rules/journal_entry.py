@@ -99,7 +99,7 @@ class Entry:
     def body(self) -> Any:
         """The parsed JSON or form as it was sent, even if the request was refused, with secrets such as passwords masked.
 
-        None if there is no such body, or if it exceeds the size limit.  For a request to /oauth/, only fields that are
+        None if the request has no such body, or one that is too large.  For a request to /oauth/, only fields that are
         known not to be credentials can be read.
         """
         body = self._body
