@@ -94,8 +94,11 @@ def log_user(
     kind: str, user_id: str, outcome: str, *, requests: int, seconds: float, waited: float, error: str | None
 ) -> None:
     """Log what became of one user in a migration: a detail, unless somebody should look at that user."""
+    level = logging.WARNING if outcome in _BAD else logging.DEBUG
+    if not _migrations.isEnabledFor(level):
+        return  # millions of users have a line that nobody wants
     _migrations.log(
-        logging.WARNING if outcome in _BAD else logging.DEBUG,
+        level,
         "%s %s: %s%s in %s, %s%s",
         *(kind, user_id, outcome, f" ({error})" if error else "", _ms(seconds)),
         *(count(requests, "request"), _waited(waited)),
