@@ -20,12 +20,12 @@ import pytest
 from auth0_meta import __version__
 from auth0_meta.cli import common, main
 from auth0_meta.cli import emulator as emulator_commands
-from auth0_meta.cli import migrate as migrate_commands
 from auth0_meta.cli.app import root
 from auth0_meta.cli.commands import COMMANDS
 from auth0_meta.cli.common import patience
 from auth0_meta.cli.failures import failure_of
 from auth0_meta.cli.groups import logged
+from auth0_meta.cli.migrate import commands as migrate_commands
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.errors import ConflictError, LedgerError, MetadataError, RateLimitError, ScopeError
 from auth0_meta.testing import FakeClock

@@ -1,4 +1,4 @@
-"""Plan, review, apply, watch, undo and purge migrations from the shell."""
+"""The commands of `auth0-meta migrate`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from auth0_meta import migrate as steps
 from auth0_meta.cli.commands import COMMANDS
 from auth0_meta.cli.common import connected, dump, flag, named_tenant, options, patience, tenant_options
 from auth0_meta.cli.groups import Group, json_option
-from auth0_meta.cli.migrate_show import Form, show_job
-from auth0_meta.cli.migrate_view import (
+from auth0_meta.cli.migrate.show import Form, show_job
+from auth0_meta.cli.migrate.view import (
     Bar,
     hides_values,
     in_words,

@@ -13,7 +13,7 @@ import click
 
 from auth0_meta.changes.jsonvalue import ABSENT
 from auth0_meta.cli.common import console, dump, patience, print_line
-from auth0_meta.cli.migrate_view import print_changes, show_contents, show_status, shown
+from auth0_meta.cli.migrate.view import print_changes, show_contents, show_status, shown
 from auth0_meta.migrate.ledger.records import Record
 from auth0_meta.migrate.review import Review, reviewing
 from auth0_meta.redact import count, printable, size

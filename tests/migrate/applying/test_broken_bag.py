@@ -231,7 +231,7 @@ def test_the_command_line_shows_what_it_was(
     add: Any, client: ManagementClient, job: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The diff has one line for the whole bag."""
-    from auth0_meta.cli.migrate_view import show_samples
+    from auth0_meta.cli.migrate.view import show_samples
 
     add("text canary")
     make(repair, job, client)
