@@ -7,7 +7,7 @@ import json
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,7 +15,7 @@ from rich.console import Console
 
 from auth0_meta.cli.groups import asked, domain_option, token_option, verbose_option
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
-from auth0_meta.errors import StoredDataError
+from auth0_meta.errors import ConfigError, StoredDataError
 from auth0_meta.redact import printable
 from auth0_meta.threads.daemons import join
 
@@ -141,3 +141,47 @@ def with_client(command: _F) -> _F:
             return command(client, *args, **kwargs)
 
     return call  # type: ignore[return-value]  # the same command with more options
+
+
+def bulk_options(command: _F) -> _F:
+    """Add the options of a command that works on many users: which tenant, and at what pace."""
+    return options(
+        tenant_options,
+        click.option(
+            "--rate-limit",
+            metavar="PLAN",
+            help="The tenant's rate limit: the name of an Auth0 plan, or SIZE@PER_SECOND; by default, it is learned from responses.",
+        ),
+        click.option(
+            "--share",
+            metavar="PART",
+            type=click.FloatRange(0, 1, min_open=True),
+            default=0.5,
+            help="The part of the rate limit that may be used.",
+        ),
+    )(command)
+
+
+@contextmanager
+def bulk_client(settings: dict[str, Any], *, optional: bool = False) -> Iterator[ManagementClient | None]:
+    """Connect as the environment and the tenant's options say, for as long as it takes; "rate_limit" is removed from `settings`.
+
+    If they name no tenant and the client is `optional`, it is None.  If a client turns out to be needed, the error is
+    the one about the environment, because that is what to fix.
+    """
+    missing: ConfigError | None = None
+    with ExitStack() as stack:
+        try:
+            client = stack.enter_context(
+                connected(rate_limit=settings.pop("rate_limit", None), max_wait=None)
+            )
+        except ConfigError as error:
+            if not optional or any(named_tenant()):
+                raise
+            client, missing = None, error
+        try:
+            yield client
+        except ConfigError:
+            if missing is None:
+                raise
+            raise missing from None

@@ -13,11 +13,10 @@ import click
 
 from auth0_meta import migrate as steps
 from auth0_meta.cli.commands import COMMANDS
-from auth0_meta.cli.common import connected, dump, flag, named_tenant, options, patience, tenant_options
+from auth0_meta.cli.common import bulk_client, bulk_options, dump, flag, patience
 from auth0_meta.cli.groups import Group, json_option
 from auth0_meta.cli.migrate.show import Form, show_job
 from auth0_meta.cli.migrate.view import (
-    Bar,
     hides_values,
     in_words,
     show_result,
@@ -25,7 +24,7 @@ from auth0_meta.cli.migrate.view import (
     show_status,
     show_summary,
 )
-from auth0_meta.errors import ConfigError
+from auth0_meta.cli.progress_bar import Bar
 from auth0_meta.files.paths import replacing
 from auth0_meta.migrate.events import MigrationEvent
 from auth0_meta.migrate.html_report import render
@@ -47,22 +46,6 @@ _values = click.option(
     help="Show values in the diff, or only names and sizes. Without either, values are shown on a terminal only.",
 )
 
-
-_tenant = options(
-    tenant_options,
-    click.option(
-        "--rate-limit",
-        metavar="PLAN",
-        help="The tenant's rate limit: the name of an Auth0 plan, or SIZE@PER_SECOND; by default, it is learned from responses.",
-    ),
-    click.option(
-        "--share",
-        metavar="PART",
-        type=click.FloatRange(0, 1, min_open=True),
-        default=0.5,
-        help="The part of the rate limit that may be used.",
-    ),
-)
 _workers = click.option(
     "--concurrency",
     metavar="N",
@@ -114,7 +97,7 @@ auth0-meta migrate plan move_plan.py -o job.db --source 'search:email:*@x.com'""
     "Exit with 3 if something would change, but still with 1 if some users can't be planned.",
 )
 @_json
-@_tenant
+@bulk_options
 def plan(
     *,
     migration: str,
@@ -140,7 +123,8 @@ def plan(
     kind = (where or "").partition(":")[0]
     if fields is not None and kind != "export":
         raise click.UsageError("--fields is for an export; this source has whole profiles")
-    with _client(settings, optional=kind not in ("export", "search")) as client, Bar("planning") as bar:
+    reads_tenant = kind in ("export", "search")
+    with bulk_client(settings, optional=not reads_tenant) as client, Bar("planning") as bar:
         users = None if where is None else source(where)
         if where == "export":
             more = filter(None, map(str.strip, (fields or "").split(",")))
@@ -187,7 +171,7 @@ def plan(
 )
 @_workers
 @_json
-@_tenant
+@bulk_options
 def apply(**settings: Any) -> int:
     """Write what a job file plans; run it again to resume.
 
@@ -201,7 +185,7 @@ def apply(**settings: Any) -> int:
 @_yes
 @_workers
 @_json
-@_tenant
+@bulk_options
 def undo(**settings: Any) -> int:
     """Restore what a job has written if it is still stored as written; leave and name the rest."""
     return _run("undo", steps.undo, **settings)
@@ -211,7 +195,7 @@ def _run(
     step: str, run: Callable[..., steps.RunResult], *, job: str, yes: bool, as_json: bool, **settings: Any
 ) -> int:
     """Apply or undo a job; the other options, in `settings`, have the names of the step's arguments."""
-    with _client(settings) as client:
+    with bulk_client(settings) as client:
         _confirm(step, job, yes=yes, trust=settings.get("trust_plan", False))
         with _stoppable() as cancel, Bar(f"{step}ing") as bar:
 
@@ -302,29 +286,6 @@ def purge(*, job: str, yes: bool, as_json: bool) -> None:
     if as_json:
         click.echo(dump({"job": job, "stage": steps.status(job).stage}))
     click.echo(f"{job} no longer contains any values", err=True)
-
-
-@contextlib.contextmanager
-def _client(settings: dict[str, Any], *, optional: bool = False) -> Iterator[Any]:
-    """Connect as the environment and the tenant's options say; the options are removed from `settings`.
-
-    If they name no tenant and the client is `optional`, it is None.  If a client turns out to be needed, the error is
-    the one about the environment, because that is what to fix.
-    """
-    missing: ConfigError | None = None
-    with contextlib.ExitStack() as stack:
-        try:
-            client = stack.enter_context(connected(rate_limit=settings.pop("rate_limit"), max_wait=None))
-        except ConfigError as error:
-            if not optional or any(named_tenant()):
-                raise
-            client, missing = None, error
-        try:
-            yield client
-        except ConfigError:
-            if missing is None:
-                raise
-            raise missing from None
 
 
 def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:

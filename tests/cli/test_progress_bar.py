@@ -1,4 +1,4 @@
-"""What plan, apply and undo say on stderr while they work, where lines can't change."""
+"""What commands that take long say on stderr while they work, where lines can't change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import pytest
 from rich.console import Console
 
-from auth0_meta.cli.migrate import view
+from auth0_meta.cli import progress_bar
 from auth0_meta.migrate.events import ApplyProgress, ExportProgress, PlanProgress, Waiting
 from auth0_meta.testing import FakeClock
 
@@ -18,8 +18,8 @@ from auth0_meta.testing import FakeClock
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """Let the bar's time pass only when it is advanced."""
     clock = FakeClock()
-    monkeypatch.setattr(view, "SYSTEM_CLOCK", clock)
-    monkeypatch.setattr(view, "_TICK", 3600.0)  # no line but those of events
+    monkeypatch.setattr(progress_bar, "SYSTEM_CLOCK", clock)
+    monkeypatch.setattr(progress_bar, "_TICK", 3600.0)  # no line but those of events
     return clock
 
 
@@ -30,7 +30,7 @@ def plan_at(read: int, waiting: str = "") -> PlanProgress:
 
 def test_progress_begins_after_two_seconds(clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> None:
     """Then there is a line every half minute, which says what is waited for; nothing goes to stdout."""
-    with view.Bar("planning") as bar:
+    with progress_bar.Bar("planning") as bar:
         bar.show(plan_at(1))
         clock.advance(2.0)
         bar.show(ExportProgress(status="processing", percent=50.0))
@@ -48,7 +48,7 @@ def test_progress_begins_after_two_seconds(clock: FakeClock, capsys: pytest.Capt
 
 def test_a_wait_is_announced_at_once(clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> None:
     """Each reason once in a while, if the wait takes two seconds or more."""
-    with view.Bar("applying") as bar:
+    with progress_bar.Bar("applying") as bar:
         for reason, seconds in (
             ("server error", 1.0),
             ("server error", 4.0),
@@ -74,16 +74,16 @@ def test_a_line_is_due_even_if_nothing_happens(
     clock: FakeClock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To open a large job file takes long, and no event says so."""
-    monkeypatch.setattr(view, "_TICK", 0.001)
+    monkeypatch.setattr(progress_bar, "_TICK", 0.001)
     printed = threading.Event()
-    original = view.print_line
+    original = progress_bar.print_line
 
     def note(out: Console, text: str) -> None:
         original(out, text)
         printed.set()
 
-    monkeypatch.setattr(view, "print_line", note)
-    with view.Bar("applying"):
+    monkeypatch.setattr(progress_bar, "print_line", note)
+    with progress_bar.Bar("applying"):
         clock.advance(2.0)
         assert printed.wait(60)
     assert capsys.readouterr().err == "applying: starting\n"
@@ -94,8 +94,8 @@ def test_the_bar_stays_on_one_line(clock: FakeClock, width: int, monkeypatch: py
     """Also with the ^C that the terminal shows beside it; what is said on its own has its own line."""
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=width, _environ={"TERM": "xterm"})
-    monkeypatch.setattr(view, "console", lambda **_: terminal)
-    with view.Bar("applying") as bar:
+    monkeypatch.setattr(progress_bar, "console", lambda **_: terminal)
+    with progress_bar.Bar("applying") as bar:
         for done in (0, 7, 38):
             bar.show(
                 ApplyProgress(
@@ -118,8 +118,8 @@ def test_a_dumb_terminal_gets_lines_as_a_pipe_does(clock: FakeClock, monkeypatch
     """A line can't change there."""
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=60, _environ={"TERM": "dumb"})
-    monkeypatch.setattr(view, "console", lambda **_: terminal)
-    with view.Bar("planning") as bar:
+    monkeypatch.setattr(progress_bar, "console", lambda **_: terminal)
+    with progress_bar.Bar("planning") as bar:
         clock.advance(2.0)
         bar.show(plan_at(3))
         bar.show(plan_at(4))
