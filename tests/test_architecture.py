@@ -30,6 +30,7 @@ http
 telemetry
 models
 changes ratelimit auth
+checks
 warn arguments threads
 files
 errors clock forks redact record _version
@@ -98,6 +99,7 @@ PURE = (
     "arguments",
     "record",
     "changes.*",
+    "checks.*",
     "models",
     "telemetry.routes",
     "redact",

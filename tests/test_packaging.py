@@ -165,6 +165,7 @@ LOADED = """
     _version arguments client clock errors forks models record redact warn
     auth auth.advice auth.credentials auth.tokens
     changes changes.bag_change changes.change changes.foreign_types changes.json_reader changes.jsonvalue changes.operations changes.profile changes.rules changes.views
+    checks checks.names checks.sizes
     connection endpoints endpoints.any_endpoint endpoints.jobs endpoints.users
     http http.budget http.channel http.connections http.error_responses http.expected http.headers http.network http.plain_http http.request
     http.outages http.sender http.sent_values http.token_endpoint http.transport http.reports

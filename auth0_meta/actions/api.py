@@ -13,7 +13,8 @@ from auth0_meta.actions.outcome import LoginOutcome
 from auth0_meta.actions.redirect import RedirectApi
 from auth0_meta.actions.staging import Staging, require_text
 from auth0_meta.actions.unsupported import UNSUPPORTED, Unsupported, unknown_name
-from auth0_meta.changes.jsonvalue import JSONValue, ListOrTuple, json_size
+from auth0_meta.changes.jsonvalue import JSONValue, ListOrTuple
+from auth0_meta.checks.sizes import json_size
 from auth0_meta.clock import Clock
 from auth0_meta.errors import InputError
 from auth0_meta.redact import discreet, outline

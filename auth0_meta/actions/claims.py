@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from auth0_meta.changes.jsonvalue import json_size
+from auth0_meta.checks.sizes import json_size
 
 Kind = Literal["id_token", "access_token"]
 CALLED: dict[Kind, str] = {"id_token": "ID token", "access_token": "access token"}

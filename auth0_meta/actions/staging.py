@@ -11,7 +11,8 @@ from auth0_meta.actions.event.event import Event
 from auth0_meta.actions.event.read_only import FrozenMetadata, frozen_json
 from auth0_meta.actions.event.sections import not_an_object
 from auth0_meta.changes import rules
-from auth0_meta.changes.jsonvalue import BAGS, Bag, json_size
+from auth0_meta.changes.jsonvalue import BAGS, Bag
+from auth0_meta.checks.sizes import json_size
 from auth0_meta.errors import InputError, StateError, StoredDataError
 
 # Source: Auth0's limits of Actions, 32 kB for each metadata object and login.  Whether its kB has 1000 or

@@ -7,8 +7,9 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from auth0_meta.changes import operations, rules
-from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN, Bag, KeyPath, Path, json_equal, json_size
+from auth0_meta.changes.jsonvalue import ABSENT, UNKNOWN, Bag, KeyPath, Path, json_equal
 from auth0_meta.changes.operations import Append, Clash, Delete, Increment, Merge, Operation, Set
+from auth0_meta.checks.sizes import json_size
 from auth0_meta.errors import PathError, StateError
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal, Protocol, SupportsIndex, TypeAlias, TypeVar
 
@@ -62,18 +61,6 @@ UNKNOWN: Final = Mark.UNKNOWN
 """The value depends on the stored profile."""
 
 _NESTED = (dict, list)  # half as slow to test for as dict | list
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
-
-
-def json_size(value: object, /) -> int:
-    """Return how many bytes a JSON value takes as compact UTF-8 JSON.
-
-    >>> json_size({"name": "Åsa"})
-    15
-    """
-    text = _encode(value)
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def too_deep(value: object, most: int, /) -> bool:

@@ -16,7 +16,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from auth0_meta.changes import rules
 from auth0_meta.changes.foreign_types import type_name
-from auth0_meta.changes.jsonvalue import ABSENT, Bag, KeyPath, Path, json_equal, json_size
+from auth0_meta.changes.jsonvalue import ABSENT, Bag, KeyPath, Path, json_equal
+from auth0_meta.checks.sizes import json_size
 from auth0_meta.warn import Place
 
 

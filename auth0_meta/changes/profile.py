@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from auth0_meta.changes.foreign_types import type_name
-from auth0_meta.changes.jsonvalue import BAGS, Path, json_size, too_deep
+from auth0_meta.changes.jsonvalue import BAGS, Path, too_deep
+from auth0_meta.checks.sizes import json_size
 from auth0_meta.errors import InputError, MetadataError, StoredDataError
 
 MAX_STORED_DEPTH = 200

@@ -1,21 +1,18 @@
-"""What Auth0 accepts and advises: names, paths, types, sizes, sensitive values; PURE."""
+"""What may be staged: names, paths, types, sizes; PURE.  What metadata should not be is in `checks`."""
 
 from __future__ import annotations
 
-import functools
-import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from auth0_meta.changes.foreign_types import not_json, type_name
-from auth0_meta.changes.jsonvalue import ABSENT, Bag, KeyPath, Path, json_size
+from auth0_meta.changes.jsonvalue import ABSENT, Bag, KeyPath, Path
+from auth0_meta.checks.names import bad_key, reserved
 from auth0_meta.errors import MetadataError
 
 MAX_REQUEST = 1_048_576
 """How many bytes a request's body may have. Source: Management API v2, 1 MB."""
-PROFILE_LIMIT = 10 * 1024
-"""How many bytes a whole profile may have. Source: Auth0's limit of August 2026, 10 KB; 1024 is our interpretation."""
 MAX_DEPTH = 100
 """How many levels may be nested; the bag's own keys are the first. Auth0 documents no limit: this one is ours."""
 MAX_NUMBER = sys.float_info.max
@@ -26,13 +23,6 @@ MAX_EXACT = 2**53
 Larger ones count as inexact even if a double has them: JavaScript writes 2**60 as 1152921504606847000, the shortest
 digits that lead to the same double, and Python reads another integer from those.
 """
-
-RESERVED = frozenset({
-    "__tenant", "_id", "blocked", "clientID", "created_at", "email", "email_verified", "globalClientID",
-    "global_client_id", "identities", "lastIP", "lastLogin", "loginsCount", "metadata", "multifactor",
-    "multifactor_last_modified", "updated_at", "user_id",
-})  # fmt: skip
-"""First-level names that `app_metadata` must not have. Source: the complete list in Auth0's metadata field names."""
 
 
 def refuse(problem: str, *, bag: Bag, path: tuple[str, ...] = ()) -> NoReturn:
@@ -57,7 +47,7 @@ def check_name(key: str, *, bag: Bag) -> None:
         ...
     auth0_meta.errors.MetadataError: app_metadata 'email': Auth0 reserves this name; choose another
     """
-    if bag == "app_metadata" and key in RESERVED:
+    if reserved(bag, key):
         refuse("Auth0 reserves this name; choose another", bag=bag, path=(key,))
 
 
@@ -156,7 +146,7 @@ def _some_key(key: object) -> str:
 
 def _plain_key(key: object) -> str:
     key = _some_key(key)
-    if "." in key or "$" in key:
+    if bad_key(key):
         raise _Refused(f"the key {key!r} contains '.' or '$', which Auth0 refuses in names")
     return _plain_text(key)
 
@@ -238,17 +228,6 @@ def read(value: Any, path: Path, /) -> Any:
     return ABSENT
 
 
-def profile_size(profile: Mapping[str, Any], /) -> int:
-    """Return a profile's bytes as compact UTF-8 JSON, to compare with `PROFILE_LIMIT`.
-
-    An estimate: Auth0 counts internal fields as well.
-
-    >>> profile_size({"user_id": "auth0|1", "app_metadata": {"plan": "pro"}})
-    51
-    """
-    return json_size(dict(profile))
-
-
 def inexact(value: object, path: Path) -> str | None:
     """Return why a JSON value at `path` may come back changed, since it has an integer past `MAX_EXACT`; else None.
 
@@ -276,79 +255,3 @@ def inexact(value: object, path: Path) -> str | None:
 _TOO_FAR = (
     "is an integer past 2**53, which Auth0 keeps as a double, so another one may come back: store it as text"
 )
-
-
-def sensitive(value: object, path: tuple[str, ...]) -> str | None:
-    """Return why a `user_metadata` value looks like a secret or a card number, or None if it does not.
-
-    The first 64 KB of strings at any depth are examined.  The reason names the path and never contains the value.
-    Metadata is not a secure data store; source: Auth0's metadata field names and types.
-
-    >>> sensitive({"card": "4111 1111 1111 1111"}, ("billing",))
-    'billing.card looks like a card number'
-    >>> sensitive("dark", ("theme",)) is None
-    True
-    """
-    if isinstance(value, str):
-        return _sensitive_text(value, path)
-    if isinstance(value, dict):
-        found = (sensitive(item, (*path, str(key))) for key, item in value.items())
-    elif isinstance(value, (list, tuple)):
-        found = (sensitive(item, path) for item in value)
-    else:
-        return None
-    return next((reason for reason in found if reason), None)
-
-
-_TELLING_NAMES = frozenset({
-    "accesstoken", "apikey", "apisecret", "cardnumber", "clientsecret", "creditcard", "creditcardnumber",
-    "cvc", "cvv", "cvv2", "passphrase", "passwd", "password", "privatekey", "refreshtoken", "secret", "secretkey",
-    "socialsecuritynumber", "ssn",
-})  # fmt: skip
-"""Key names, in lower case and without `_` and `-`, that make any string a secret, whatever it looks like."""
-
-_SECRETS = {
-    "a private key": r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----",
-    # One start in each run of its letters: after each "-", every start would read the rest of the run again.
-    "a JSON Web Token": r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",
-    "a Stripe key": r"\b[rs]k_live_[0-9A-Za-z]{10,}",
-    "an AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
-    "a GitHub token": r"\b(?:gh[oprsu]_[0-9A-Za-z]{30,}|github_pat_\w{30,})",
-    "a GitLab token": r"\bglpat-[\w-]{20,}",
-    "a Slack token": r"\bxox[abeoprs]-[0-9A-Za-z-]{10,}",
-    "a Google API key": r"\bAIza[\w-]{35}",
-    "a SendGrid key": r"\bSG\.[\w-]{16,}\.[\w-]{16,}",
-}
-# The first digits are those of payment networks, so a time in milliseconds (13 digits, 1...) never matches.
-_CARD = r"(?<![\w+.-])(?:2[2-7]|[3-6]\d)(?:[ -]?\d){11,17}(?![\w-])"
-_SHORTEST = 13
-# The rest of a longer text is not examined: a megabyte would take half a second, in which no other thread runs.
-_EXAMINED = 65_536
-
-
-@functools.cache
-def _patterns() -> tuple[dict[str, re.Pattern[str]], re.Pattern[str]]:
-    """Compile on first use, not at import."""
-    return {what: re.compile(pattern) for what, pattern in _SECRETS.items()}, re.compile(_CARD, re.ASCII)
-
-
-def _sensitive_text(text: str, path: tuple[str, ...]) -> str | None:
-    where = ".".join(path)
-    if text and path and path[-1].lower().replace("_", "").replace("-", "") in _TELLING_NAMES:
-        return f"{where} has a name that is used for secrets"
-    if len(text) < _SHORTEST:
-        return None
-    secrets, card = _patterns()
-    text = text[:_EXAMINED]
-    for what, pattern in secrets.items():
-        if pattern.search(text):
-            return f"{where} looks like {what}"
-    if any(_luhn(match.group()) for match in card.finditer(text)):
-        return f"{where} looks like a card number"
-    return None
-
-
-def _luhn(number: str) -> bool:
-    """Return whether the last digit of a card number is right; separators are ignored."""
-    digits = [int(digit) for digit in reversed(number) if digit.isdigit()]
-    return sum(digits[::2] + [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]) % 10 == 0

@@ -10,7 +10,8 @@ from urllib.parse import quote, unquote, urlencode
 
 from auth0_meta.arguments import whole
 from auth0_meta.changes.foreign_types import not_json
-from auth0_meta.changes.rules import MAX_REQUEST, PROFILE_LIMIT
+from auth0_meta.changes.rules import MAX_REQUEST
+from auth0_meta.checks.sizes import PROFILE_LIMIT
 from auth0_meta.errors import InputError, MetadataError, StoredDataError
 from auth0_meta.http.headers import NO_HEADERS
 from auth0_meta.models import User, UserId

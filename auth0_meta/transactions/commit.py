@@ -8,6 +8,7 @@ from typing import Any
 from auth0_meta.changes import rules
 from auth0_meta.changes.change import Applied, Change
 from auth0_meta.changes.jsonvalue import Bag, Path, json_equal
+from auth0_meta.checks.sizes import profile_size
 from auth0_meta.errors import Auth0MetaError, ConflictError, MetadataError, OutcomeUnknown
 from auth0_meta.http.budget import WaitBudget
 from auth0_meta.http.channel import Channel
@@ -173,7 +174,7 @@ class Commit:
         """Warn once of a profile past 10 KB, or refuse it; if it is unknown, only what is staged counts."""
         if self._oversize == "off" or self._warned:
             return
-        then, most = rules.profile_size(after), self._target.kind.most_stored
+        then, most = profile_size(after), self._target.kind.most_stored
         if then <= most:
             return
         size = f"{then} B{' or more' if self._base is None else ''}"
@@ -182,7 +183,7 @@ class Commit:
             "keep large data elsewhere and a pointer in app_metadata"
         )
         # A change that makes it smaller is welcome.
-        if self._oversize == "error" and then >= rules.profile_size(self._base or {}):
+        if self._oversize == "error" and then >= profile_size(self._base or {}):
             raise MetadataError(f"{msg}. Nothing was written")
         self._warned = True
         notice(msg)

@@ -173,8 +173,11 @@ class Unit:
 
     def _warn_of_secrets(self, operations: Sequence[Operation]) -> None:
         """Warn of a value that does not belong where users can read and edit it."""
+        # Its tables are loaded with the first change of this bag, not at import.
+        from auth0_meta.checks.secrets import sensitive  # noqa: PLC0415
+
         for operation in operations:
-            reason = rules.sensitive(operation.value, operation.path)
+            reason = sensitive(operation.value, operation.path)
             if reason is not None:
                 notice(
                     f"user_metadata of {self.user_id}: {reason}; users can read and edit user_metadata, "

@@ -13,8 +13,8 @@ from auth0_meta.changes.jsonvalue import (
     ABSENT,
     UNKNOWN,
     json_equal,
-    json_size,
 )
+from auth0_meta.checks.sizes import json_size
 
 
 def canonical(value: Any) -> str:

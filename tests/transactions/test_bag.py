@@ -21,7 +21,8 @@ from auth0_meta import (
     PathError,
     User,
 )
-from auth0_meta.changes.rules import MAX_REQUEST, RESERVED
+from auth0_meta.changes.rules import MAX_REQUEST
+from auth0_meta.checks.names import RESERVED
 from auth0_meta.transactions.bag import MetadataBag
 
 STORED = {"theme": "light", "prefs": {"lang": "en", "tz": "UTC"}, "log": [1, {"a": 1}], "n": 1, "flag": True}

@@ -31,7 +31,8 @@ from auth0_meta import (
     TransportError,
     User,
 )
-from auth0_meta.changes.rules import MAX_REQUEST, PROFILE_LIMIT, profile_size
+from auth0_meta.changes.rules import MAX_REQUEST
+from auth0_meta.checks.sizes import PROFILE_LIMIT, profile_size
 from auth0_meta.clock import Cancelled
 from auth0_meta.transactions.unit import State
 from auth0_meta.warn import notice

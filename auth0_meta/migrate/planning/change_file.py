@@ -9,8 +9,9 @@ from typing import Any
 
 from auth0_meta.changes.change import Change
 from auth0_meta.changes.json_reader import NotReadable, read_json
-from auth0_meta.changes.jsonvalue import BAGS, Bag, json_size
+from auth0_meta.changes.jsonvalue import BAGS, Bag
 from auth0_meta.changes.rules import check_size, inexact, parse_path
+from auth0_meta.checks.sizes import json_size
 from auth0_meta.errors import InputError, MetadataError
 from auth0_meta.migrate.planning.addresses import ByEmail
 from auth0_meta.migrate.planning.csv_rows import USER_COLUMNS, is_spoiled, shown

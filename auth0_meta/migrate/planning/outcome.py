@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from auth0_meta.changes import rules
 from auth0_meta.changes.change import Change
+from auth0_meta.checks.sizes import PROFILE_LIMIT, profile_size
 from auth0_meta.errors import MetadataError
 from auth0_meta.migrate.ledger.compare import image_of
 from auth0_meta.migrate.ledger.records import Plan, written
@@ -49,7 +50,7 @@ def outcome_of(
     ops: Mapping[str, Any] | None = None,
     reads: Sequence[Sequence[str | None]] = (),
     advice: Sequence[str] = (),
-    most: int = rules.PROFILE_LIMIT,
+    most: int = PROFILE_LIMIT,
 ) -> Outcome:
     """Return what a change comes to; `advice`: what staging it has warned of.
 
@@ -61,12 +62,12 @@ def outcome_of(
         return Outcome(advice=advice)
     text = written(plan)
     # The body is a part of this text, so a short text needs no second look.
-    if len(text) > rules.MAX_REQUEST // 4 and rules.profile_size(plan.document) > rules.MAX_REQUEST:
+    if len(text) > rules.MAX_REQUEST // 4 and profile_size(plan.document) > rules.MAX_REQUEST:
         limit = f"the {rules.MAX_REQUEST} B that a request may have"
         raise MetadataError(f"{profile['user_id']}: the PATCH would be larger than {limit}")
     if (outgrown := change.outgrown(after)) is not None:
         bag, _, reason = outgrown
         advice = [*advice, f"{bag}: {reason}"]
     # The text contains all that the profile gains, so a small profile and a short text need not be measured.
-    oversize = most + 4 * len(text) > rules.PROFILE_LIMIT and rules.profile_size(after) > rules.PROFILE_LIMIT
+    oversize = most + 4 * len(text) > PROFILE_LIMIT and profile_size(after) > PROFILE_LIMIT
     return Outcome(text, plan.keys, oversize, advice)
