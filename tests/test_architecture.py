@@ -21,6 +21,7 @@ __main__
 cli
 testing pytest_plugin
 __init__ users jobs bag jwt
+audit
 actions migrate emulator
 client
 aio
@@ -112,6 +113,9 @@ PURE = (
     "migrate.ledger.records",
     "migrate.planning.summary",
     "migrate.planning.watched_user",
+    "audit.read_report",
+    "audit.report",
+    "audit.report_types",
 )
 # What reads a clock, draws a random number, waits, or does I/O.
 IMPURE = {

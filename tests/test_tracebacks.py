@@ -50,14 +50,15 @@ from auth0_meta.jwt import verify_hs256
 from auth0_meta.testing import FakeClock, simulate
 
 PACKAGES = (
-    "auth0_meta", "auth0_meta.actions", "auth0_meta.actions.web", "auth0_meta.emulator", "auth0_meta.jwt",
+    "auth0_meta", "auth0_meta.actions", "auth0_meta.actions.web", "auth0_meta.audit", "auth0_meta.emulator", "auth0_meta.jwt",
     "auth0_meta.migrate", "auth0_meta.testing",
 )  # fmt: skip
 # Values: nothing that they do can fail but for a bug, or they are used so often that a wrapper would cost too much.
 VALUES = """
     ActionObject Api ApplyProgress BagChange BatchResult BatchResults ByEmail CacheRecord CacheResult Change
-    Check Clock CommitResult Cost Entry ExportProgress FakeClock Fault Found Hook Job Login Page PlanProgress
-    PlanSummary Progress Rates RecordedResponse Redirect RunResult Source State States Status Switches UserDone
+    Check Clock CommitResult Cost Difference Entry ExportProgress FakeClock Fault Finding Found Hook Job KeyWeight Login
+    OversizedUser Page PlanProgress PlanSummary Problems Progress Rates RecordedResponse Redirect RunResult Sizes Source
+    State States Status Switches UserDone
     Wait Waiting"""
 # What no mistake below raises.
 ELSEWHERE = """
