@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, TypeAlias
+
+from auth0_meta.redact import printable
 
 KindName: TypeAlias = Literal[
     "over_allowance",
@@ -32,16 +36,34 @@ class Kind(NamedTuple):
     meaning: str
     """One sentence about what was found."""
     advice: str
-    """What to do next.  PATH stands for the path of the finding."""
+    """One sentence about what to do."""
     severity: Severity
+    commands: tuple[str, ...] = ()
+    """How to do it from a shell; PATHS stands for the paths of the findings."""
 
-    def next_step(self, path: str = "") -> str:
-        """Return the advice for a finding at `path`.
+    def next_commands(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """Return the commands for findings at `paths`, ready to be pasted into a shell.
 
-        >>> KINDS["growing_list"].next_step("app_metadata.history")
-        'auth0-meta offload app_metadata.history, or keep the newest items: examples/migrations/trim_lists.py'
+        >>> KINDS["growing_list"].next_commands(["app_metadata.history", "app_metadata.big log"])[0]
+        "auth0-meta offload app_metadata.history 'app_metadata.big log' --store sqlite:///big.db -o job.db"
         """
-        return self.advice.replace("PATH", path or "PATH")
+        words = " ".join(map(shlex.quote, writable(paths)))
+        return tuple(
+            command.replace("PATHS", words) for command in self.commands if words or "PATHS" not in command
+        )
+
+
+def writable(paths: Iterable[str]) -> tuple[str, ...]:
+    r"""Return the paths that a command can name: as far as their keys are fixed, and none inside another.
+
+    A path with characters that a terminal would obey is left out: escaped, it would be another path.
+
+    >>> writable(["app_metadata.sessions.<uuid>.ip", "app_metadata.sessions.a", "user_metadata.<date>", "user_metadata.\x1b"])
+    ('app_metadata.sessions',)
+    """
+    fixed = (path[: path.rfind(".", 0, path.find("<"))] if "<" in path else path for path in paths)
+    known = dict.fromkeys(path for path in fixed if "." in path and printable(path) == path)
+    return tuple(path for path in known if not any(path.startswith(f"{other}.") for other in known))
 
 
 # Worst first.  Sources are pages of Auth0's documentation, as of November 2026:
@@ -49,29 +71,33 @@ class Kind(NamedTuple):
 # SIZE    troubleshoot/product-lifecycle/deprecations-and-migrations/migrate-oversized-user-profiles
 # SEARCH  manage-users/user-search/user-search-best-practices and user-search-query-syntax
 # SESSION manage-users/sessions/session-metadata, secure/tokens/refresh-tokens/refresh-token-metadata
+_OFFLOAD = "auth0-meta offload PATHS --store sqlite:///big.db -o job.db"
+_READY = "auth0-meta migrate plan examples/migrations/{} -o job.db"
 _KINDS: tuple[Kind, ...] = (
     # SIZE: "an extended allowance of roughly ten times the limit"; operations past it may fail.
     Kind(
         "over_allowance",
         "Over the allowance",
         "The profile has more than ten times 10 KB, so that logins, updates and imports of this user may fail.",
-        "auth0-meta offload PATH with the heaviest keys listed for each user; begin with these users",
+        "Shrink these profiles first: move their heaviest keys into a store of your own, or drop them.",
         "high",
+        (_OFFLOAD,),
     ),
     # SIZE: 10 KB a profile, enforced from 2027-03-04.
     Kind(
         "oversized",
         "Over 10 KB",
         "The profile has more than 10,000 bytes of JSON; Auth0 limits it to 10 KB from 4 March 2027.",
-        "auth0-meta offload PATH with the heaviest keys, or trim lists: examples/migrations/trim_lists.py",
+        "Move the heaviest keys into a store of your own, or trim what grows.",
         "high",
+        (_OFFLOAD,),
     ),
     # FIELDS: neither bag is a secure data store; no secrets, no social security or credit card numbers.
     Kind(
         "secret",
         "Secret or personal number",
         "A value looks like a password, token, card number or national id, and metadata is not a secure store.",
-        "remove PATH with auth0-meta migrate plan, and revoke what was stored there",
+        "Delete it, and revoke what was stored.",
         "high",
     ),
     # FIELDS: user_metadata can be edited by users; what decides about access belongs into app_metadata.
@@ -79,15 +105,16 @@ _KINDS: tuple[Kind, ...] = (
         "authorization_in_user_metadata",
         "Authorization that users can edit",
         "A key in user_metadata is named for roles, permissions or a plan, and users can edit that bag.",
-        "move PATH to app_metadata with auth0-meta migrate plan, and read it there",
+        "Move it to app_metadata, and let your code read it there.",
         "high",
+        (_READY.format("move_to_app_metadata.py"),),
     ),
     # FIELDS: the list of names that app_metadata must not have.
     Kind(
         "reserved_name",
         "Reserved name",
         "app_metadata has a first-level key that Auth0 reserves, so that updates of it are refused.",
-        "rename PATH with auth0-meta migrate plan, while it can still be read",
+        "Rename the key while it can still be read.",
         "high",
     ),
     # FIELDS: names must not contain "." or "$".
@@ -95,55 +122,64 @@ _KINDS: tuple[Kind, ...] = (
         "bad_key",
         "Key that Auth0 refuses",
         "A key is empty or contains '.' or '$', so that Auth0 refuses to write it.",
-        "rename PATH with auth0-meta migrate plan",
+        "Rename the key.",
         "high",
+        (_READY.format("rename_bad_keys.py"),),
     ),
     # SIZE: 10 KB; 80 % is ours.
     Kind(
         "near_limit",
         "Near 10 KB",
         "The profile has 8,000 to 10,000 bytes of JSON, which is 80 % of Auth0's limit or more.",
-        "look at what grows: the lists and dynamic keys in this report",
+        "Look at what grows: lists, dynamic keys, and the keys that weigh most.",
         "medium",
+        (_OFFLOAD,),
     ),
     # FIELDS: field names should be static.
     Kind(
         "dynamic_keys",
         "Dynamic keys",
         "Keys are made from ids, dates or other data, so that the number of names grows with every user.",
-        "fold PATH into one list of objects: examples/migrations/fold_dynamic_keys.py",
+        "Fold the keys into one list of objects.",
         "medium",
+        (_READY.format("fold_dynamic_keys.py"),),
     ),
     # Ours, from SIZE: a list that is appended to grows until the profile is too large.
     Kind(
         "growing_list",
         "Growing list",
         "A list has more than 100 items.",
-        "auth0-meta offload PATH, or keep the newest items: examples/migrations/trim_lists.py",
+        "Move the list into a store of your own, or keep only its last items.",
         "medium",
+        (
+            _OFFLOAD,
+            _READY.format("trim_lists.py"),
+        ),
     ),
     # SESSION: what belongs to one device or session goes into session or refresh-token metadata.
     Kind(
         "device_state",
         "Data of one device or session",
         "A key is named for data of one device or session, which parallel logins overwrite for each other.",
-        "keep PATH in session or refresh-token metadata (api.session.set_metadata), and drop it here",
+        "Keep it in session or refresh-token metadata (api.session.set_metadata), and drop it here.",
         "medium",
+        (_READY.format("drop_unused_keys.py"),),
     ),
     # SEARCH: keep a field below 2 KB.
     Kind(
         "unsearchable",
         "Too large to search",
         "A value has more than 2,000 bytes of JSON; Auth0 advises at most 2 KB for a field that is searched.",
-        "auth0-meta offload PATH",
+        "Move the value into a store of your own, if nobody searches for it.",
         "low",
+        (_OFFLOAD,),
     ),
     # FIELDS: use one type for a key.
     Kind(
         "mixed_types",
         "Mixed types",
         "A key has values of several JSON types, which searches and code must tell apart.",
-        "convert PATH to its most common type with auth0-meta migrate plan",
+        "Convert the values to the most common type with a migration.",
         "low",
     ),
 )
