@@ -43,7 +43,7 @@ SUBLAYERS = {
     "actions": "web > __init__ > login_hook > trigger > runner > execution > api > redirect"
     " > suspended_logins > staging cache unsupported outcome registry failure claims > event",
     "emulator": "process > __init__ > tenant > in_process decorator > control > tenant_users > serving > pipeline > fault_response unserved"
-    " > openapi > routes > auth > api > state > rules > http",
+    " > openapi > routes > auth > api > state > rules samples > http",
 }
 
 # The emulator is an island: a shared merge or limiter would agree with its own mistake.

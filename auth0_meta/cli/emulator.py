@@ -28,6 +28,7 @@ _FAILED = (
     "AUTH0_ISSUER_BASE_URL ISSUER_BASE_URL\nfalse"
 )
 _FILE = click.Path(dir_okay=False)
+_SAMPLE, _SAMPLES = "--sample", ("small", "oversized")  # as in emulator.samples, whose extra may be missing
 
 
 def _port(text: str, *, default: int = _PORT, least: int = 0) -> Callable[[_F], _F]:
@@ -83,7 +84,15 @@ _settings = options(
         metavar="FILE",
         help="Make the clients, APIs, roles, organizations and grants of a YAML file in auth0-deploy-cli's form.",
     ),
-    flag("--sample", "Start with three sample users; one is auth0|123."),
+    click.option(
+        _SAMPLE,
+        type=click.Choice(_SAMPLES),
+        is_flag=False,
+        flag_value=_SAMPLES[0],
+        metavar="[NAME]",
+        help="Start with sample users: small, which is what --sample alone means, has three, one of them auth0|123; "
+        "oversized has 400, some with profiles past Auth0's limits.",
+    ),
     click.option("--db", type=_FILE, metavar="FILE", help="Keep the tenant in a SQLite file."),
     flag("--tls", "Serve https, with a certificate authority made for this run."),
     click.option(
@@ -131,14 +140,10 @@ _settings = options(
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
-    """Leave out options that were not given; fill in the users of --sample."""
-    if settings.pop("sample"):
-        if settings["users"] is not None:
-            both = "both name the users to start with"
-            raise click.UsageError(f"--sample and --users exclude each other: {both}")
-        from auth0_meta.emulator.control.seed_files import SAMPLE  # noqa: PLC0415  # its extra may be missing
-
-        settings["users"] = SAMPLE
+    """Leave out options that were not given."""
+    if settings["sample"] is not None and settings["users"] is not None:
+        both = "both name the users to start with"
+        raise click.UsageError(f"--sample and --users exclude each other: {both}")
     return {name: value for name, value in settings.items() if value is not None}
 
 
@@ -156,12 +161,31 @@ def _listening(command: _F) -> _F:
     return run  # type: ignore[return-value]  # the same command
 
 
+class _Starting(Command):
+    """A command that starts a tenant: the name after --sample may be left out, before a command to run too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with_value = {
+            name for option in self.params if not getattr(option, "is_flag", False) for name in option.opts
+        }
+        named, place = [*args], 0
+        while place < len(args) and args[place].startswith("-") and args[place] != "--":
+            following = args[place + 1 : place + 2]
+            if args[place] == _SAMPLE and following and following[0] not in _SAMPLES:
+                # Else click would take what follows for the name, even the command that `exec` is to run.
+                named[place] = f"{_SAMPLE}={_SAMPLES[0]}"
+                place += 1
+            else:
+                place += 2 if args[place] in with_value else 1
+        return super().parse_args(ctx, named)
+
+
 emulator = Group("emulator", "Run a local Auth0 tenant: no account, no network.")
 snapshot = Group("snapshot", "Save what the running tenant keeps, or load it.")
 emulator.add_command(snapshot)
 
 
-@emulator.command()
+@emulator.command(cls=_Starting)
 @click.option(
     "--host",
     metavar="HOST",
@@ -200,7 +224,7 @@ def _starting(settings: dict[str, Any]) -> str:
     return f"loading {' and '.join(files)} ..." if files else "the local tenant is starting ..."
 
 
-@emulator.command(name="exec", context_settings={"allow_interspersed_args": False})
+@emulator.command(name="exec", cls=_Starting, context_settings={"allow_interspersed_args": False})
 @_port(_ANY_PORT, default=0)
 @_settings
 @click.option("--save", type=_FILE, metavar="FILE", help="Write a snapshot at the end.")

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 from urllib.parse import urlsplit
 
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.emulator.control.config import read_config
 from auth0_meta.emulator.control.recipes import all_exports
 from auth0_meta.emulator.control.routes import Control
-from auth0_meta.emulator.control.seed_files import Roster, read_users
+from auth0_meta.emulator.control.seed_files import initial_users
 from auth0_meta.emulator.decorator import decorated
 from auth0_meta.emulator.in_process import InProcessTenant
 from auth0_meta.emulator.routes import ALL_SCOPES
@@ -65,8 +65,9 @@ class LocalTenant(InProcessTenant):
     the control token, so every user of this machine can read it.
 
     Users: `users` are the profiles to start with, as `users.add` takes them, or the name of a JSON or YAML
-    file that holds them.  `db` is a SQLite file that keeps the users and everything else
-    that requests can make (None: memory); if it holds users already, `users` is ignored.
+    file that holds them.  `sample` takes its place: "small" has three users, and "oversized" 400, of whom some have
+    profiles beyond Auth0's limits, and whatever else is wrong with metadata.  `db` is a SQLite file that keeps the users
+    and everything else that requests can make (None: memory); if it holds users already, `users` and `sample` are ignored.
 
     Everything else: `config` is a file in the form of auth0-deploy-cli's tenant.yaml, or a mapping like it: clients,
     databases, connections, resourceServers, clientGrants, roles, organizations and tenant.  What exists already under
@@ -115,6 +116,7 @@ class LocalTenant(InProcessTenant):
         latency: float | str | None = None,
         serve: bool = True,
         users: Iterable[Mapping[str, Any]] | str | os.PathLike[str] = (),
+        sample: Literal["small", "oversized"] | None = None,
         config: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         db: str | os.PathLike[str] | None = None,
         tls: bool = False,
@@ -146,10 +148,7 @@ class LocalTenant(InProcessTenant):
                 "serve on localhost"
             )
             raise ConfigError(msg)
-        if isinstance(users, (str, os.PathLike)):
-            roster = read_users(users)
-        else:
-            roster = Roster([dict(user) for user in users])
+        roster = initial_users(users, sample)
         made = None if config is None else read_config(config)
         self._serve, self._host, self._port, self._page = serve, host, port, page
         host_in_url = f"[{host}]" if ":" in host else host

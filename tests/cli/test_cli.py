@@ -645,6 +645,43 @@ def test_a_sample_tenant_has_the_user_of_the_documentation(capsys: pytest.Captur
     assert "--sample and --users" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "users"),
+    [
+        (("--sample",), 3),
+        (("--sample", "--port", "0"), 3),
+        (("--sample", "small"), 3),
+        (("--sample=oversized",), 400),
+        (("--seed", "--sample", "--sample", "oversized"), None),
+        (("--port", "0", "--sample", "oversized", "--"), 400),
+    ],
+)
+def test_the_name_of_a_sample_may_be_left_out(words: tuple[str, ...], users: int | None) -> None:
+    """What follows `--sample` is its name only if there is such a sample, so a command to run may follow; an option's value is never taken for it."""
+    listing = [sys.executable, "-m", "auth0_meta", "user", "list", "--limit", "1000", "--json"]
+    done = command("emulator", "exec", *words, *listing)
+    if users is None:
+        assert done.returncode == 2
+        assert "'--sample' is not a valid integer" in done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
+        assert len(json.loads(done.stdout)) == users
+
+
+def test_a_sample_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """The error lists those that there are."""
+    assert main(["emulator", "serve", "--sample=large"]) == 2
+    assert "'small', 'oversized'" in capsys.readouterr().err
+
+
+def test_the_command_line_knows_every_sample() -> None:
+    """It lists them without the extra that makes them."""
+    from auth0_meta.cli import emulator
+    from auth0_meta.emulator.samples import SAMPLES
+
+    assert list(SAMPLES) == list(emulator._SAMPLES)
+
+
 def test_emulator_serve_reports_a_port_in_use(tenant: LocalTenant) -> None:
     """The error is one line that asks for another port, and the exit code is 1."""
     done = command("emulator", "serve", "--port", tenant.url.rpartition(":")[2])

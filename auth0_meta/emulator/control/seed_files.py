@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -15,37 +15,10 @@ import attrs
 from auth0_meta._version import __version__
 from auth0_meta.emulator.control.snapshots import FORMAT, HEAD, VERSION, checked_rows, row_lines, user_lines
 from auth0_meta.emulator.http.message import is_deep
+from auth0_meta.emulator.samples import SAMPLES
 from auth0_meta.emulator.state.tables import Row
-from auth0_meta.errors import InputError, missing_extra
+from auth0_meta.errors import ConfigError, InputError, missing_extra
 from auth0_meta.files.paths import opening, read_file
-
-SAMPLE: tuple[dict[str, Any], ...] = (
-    {
-        "user_id": "auth0|123",
-        "email": "ada@example.com",
-        "name": "Ada Lovelace",
-        "user_metadata": {"prefs": {"lang": "en", "old": 1, "mail": True}},
-        "app_metadata": {
-            "billing": {"plan": "free", "trial": "2026-12-01"},
-            "counters": {"logins": 41},
-            "legacy": 1,
-        },
-    },
-    {
-        "user_id": "auth0|456",
-        "email": "grace@example.com",
-        "name": "Grace Hopper",
-        "user_metadata": {"theme": "dark"},
-        "app_metadata": {"plan": "pro", "tenants": ["acme", "globex"]},
-    },
-    {
-        "user_id": "google-oauth2|789",
-        "email": "alan@example.com",
-        "name": "Alan Turing",
-        "app_metadata": {"plan": "free"},
-    },
-)
-"""A few users to experiment with; the examples in the documentation change auth0|123."""
 
 MOST = 256 * 1024 * 1024
 """How many bytes a file may have that is not read line by line."""
@@ -71,6 +44,19 @@ class Roster:
         if self.rows is not None:
             document["rows"] = list(self.rows)
         return document | ({FORMAT: 1 if self.rows is None else VERSION} if self.verbatim else {})
+
+
+def initial_users(users: Iterable[Mapping[str, Any]] | str | os.PathLike[str], sample: str | None) -> Roster:
+    """Return the users that a tenant starts with: those of a sample, in a file, or given."""
+    if sample is not None:
+        if users != ():
+            raise ConfigError("users and sample both name the users to start with: leave out one of them")
+        if sample not in SAMPLES:
+            raise ConfigError(f"sample must be {' or '.join(map(repr, SAMPLES))}")
+        return Roster(SAMPLES[sample]())
+    if isinstance(users, (str, os.PathLike)):
+        return read_users(users)
+    return Roster([dict(user) for user in users])
 
 
 def read_users(path: str | os.PathLike[str]) -> Roster:
