@@ -17,6 +17,8 @@ from auth0_meta.files.paths import check_owner, check_regular, own_file, refusal
 _NEIGHBOURS = {"-journal": b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", "-wal": b"\x37\x7f\x06", "-shm": b""}
 _WAL_HEADER, _FRAME_HEADER = 32, 24
 _APPLICATION_AT = 68
+_SMALLEST = 512
+"""The bytes of the smallest page.  SQLite takes a file of one byte for an empty database."""
 
 
 def own_database(path: str | os.PathLike[str], application: int) -> Path:
@@ -35,7 +37,7 @@ def own_database(path: str | os.PathLike[str], application: int) -> Path:
         return target
     if status.st_nlink != 1:
         raise refusal("it has several names (hard links)")
-    if not _is_ours(target, application):
+    if 0 < status.st_size < _SMALLEST or not _is_ours(target, application):
         raise refusal("it holds something else", errno.EEXIST)
     if stat.S_IMODE(status.st_mode) != 0o600:
         os.chmod(target, 0o600)

@@ -13,23 +13,19 @@ from typing import Any
 
 from auth0_meta.errors import Auth0MetaError, LedgerError
 from auth0_meta.files.databases import check_neighbours
+from auth0_meta.files.sqlite import Cause, cause_of, open_database
 
-_BUSY_MS = 5000
 DAMAGED = "it is damaged or cut short: restore a copy, or plan again"
 
-# Words in an SQLite message -> what it means here; the first that matches counts, and "" always matches.
-_MEANINGS = {
+_MEANINGS: dict[Cause, str] = {
     "full": "the disk is full: free space and run the same command again",
-    **dict.fromkeys(
-        ("readonly", "read-only"),
-        "it can't be written: check its permissions and the disk, and run the same command again",
-    ),
-    "not a database": "it is not a job file of auth0-meta migrate",
-    **dict.fromkeys(("malformed", "no such table", "no such column", "no such index"), DAMAGED),
-    "created in a thread": "it belongs to the thread that opened it",
+    "read-only": "it can't be written: check its permissions and the disk, and run the same command again",
+    "foreign": "it is not a job file of auth0-meta migrate",
+    "damaged": DAMAGED,
+    "thread": "it belongs to the thread that opened it",
     "locked": "another process is using it: wait for that one",
-    "unable to open": "it can't be opened: check the path and its permissions",
-    "": "the disk is full or failing: free space or repair it, and run the same command again",
+    "unopened": "it can't be opened: check the path and its permissions",
+    "failing": "the disk is full or failing: free space or repair it, and run the same command again",
 }
 
 
@@ -55,8 +51,7 @@ def explain_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         if "decode" in str(error):  # such a message quotes what was read, which may be a value
             raise damaged(path) from None
-        meaning = next(meaning for sign, meaning in _MEANINGS.items() if sign in str(error))
-        raise refusal(path, f"can't be used: {meaning} (SQLite: {error})") from None
+        raise refusal(path, f"can't be used: {_MEANINGS[cause_of(error)]} (SQLite: {error})") from None
     except OSError as error:
         cure = "free space" if error.errno == errno.ENOSPC else "check the path and its permissions"
         raise refusal(path, f"can't be used: {error.strerror or error}: {cure} (SQLite: {error})") from None
@@ -83,44 +78,26 @@ def rows_of(path: Path, db: sqlite3.Connection, query: str, *values: object) -> 
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     """Open an existing file; a writer's commits are durable when they return."""
     if write:
-        return _open(path, "mode=rw", write=True)
+        return open_database(path, "mode=rw", write=True)
     if not any(name.exists() for name in files(path)[1:]) and not may_write(path):
         # Reading a file in WAL mode makes files beside it, which could not be removed and would be in its owner's way.
-        return _open(path, "mode=ro&immutable=1")
+        return open_database(path, "mode=ro&immutable=1")
     try:
-        return _open(path, "mode=ro")
+        return open_database(path, "mode=ro")
     except sqlite3.OperationalError:
         if files(path)[-1].exists():
             # A plan that was killed while it made its tables leaves this; only a writer can roll it back.
-            return _open(path, "mode=rw")
+            return open_database(path, "mode=rw")
         # In WAL mode even a reader writes beside the file.  In a directory where it may not, a file that nobody has
         # open can be read as immutable.
         if any(name.exists() for name in files(path)[1:]):
             raise
-        return _open(path, "mode=ro&immutable=1")
+        return open_database(path, "mode=ro&immutable=1")
 
 
 def may_write(path: Path) -> bool:
     """Return whether this user may write to a file; opening it to find out could drop SQLite's locks on it."""
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
-
-
-def _open(path: Path, how: str, *, write: bool = False) -> sqlite3.Connection:
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
-    try:
-        db.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-        db.execute("PRAGMA trusted_schema = OFF")  # what somebody has put into the file calls no functions
-        if write:
-            db.execute("PRAGMA journal_mode = WAL")
-            # Not NORMAL: in WAL mode that may lose the last commits to a power cut, and with them the intent of
-            # PATCHes that have left.
-            db.execute("PRAGMA synchronous = FULL")
-        else:
-            db.execute("SELECT COUNT(*) FROM sqlite_master")
-    except BaseException:  # any: SQLite's message about damaged bytes may not even decode
-        db.close()
-        raise
-    return db
 
 
 def check_companions(path: Path) -> None:

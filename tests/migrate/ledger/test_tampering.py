@@ -19,7 +19,7 @@ from auth0_meta import InputError, LedgerError, ManagementClient, MetadataTransa
 from auth0_meta.emulator import LocalTenant
 from auth0_meta.migrate import apply, plan, purge, report, status, undo
 from auth0_meta.migrate.html_report import render
-from auth0_meta.migrate.ledger import records, sqlite
+from auth0_meta.migrate.ledger import records
 from auth0_meta.migrate.ledger.digest import seal
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import Plan, pack, written
@@ -340,7 +340,7 @@ def test_a_purge_beside_a_reader_says_that_the_values_are_still_there(
     job: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are gone once it is repeated after the reader has ended."""
-    monkeypatch.setattr(sqlite, "_BUSY_MS", 10)
+    monkeypatch.setattr("auth0_meta.files.sqlite._BUSY_MS", 10)
     with closing(sqlite3.connect(job, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT COUNT(*) FROM users").fetchone()
