@@ -15,6 +15,11 @@ Auth0MetaError
 ├── BatchError                         some users of a batch failed; the others were written
 ├── JobError                           an import or export job failed or did not end in time
 ├── LedgerError                        a migration's job file can't be used, or not now
+├── ExternalError                      a value outside of the profile can't be stored or read
+│   ├── ExternalUnavailableError       the store can't do it now: it is down, full, locked or read-only
+│   ├── ExternalMissingError (LookupError)  the store has no such value
+│   ├── ExternalDamagedError           what the store holds is not what was stored
+│   └── ExternalMismatchError          the pointer names another store or belongs to another user
 ├── ApiError                           the server refused the request
 │   ├── BadRequestError                400
 │   │   └── PagingError                400 invalid_paging: more than 1000 search results
@@ -35,7 +40,6 @@ Auth0MetaError
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 __all__ = [
@@ -49,6 +53,11 @@ __all__ = [
     "BatchError",
     "ConfigError",
     "ConflictError",
+    "ExternalDamagedError",
+    "ExternalError",
+    "ExternalMismatchError",
+    "ExternalMissingError",
+    "ExternalUnavailableError",
     "ForbiddenError",
     "InputError",
     "JobError",
@@ -69,7 +78,6 @@ __all__ = [
     "StateError",
     "StoredDataError",
     "TransportError",
-    "api_error",
     "missing_extra",
 ]
 
@@ -271,6 +279,46 @@ class LedgerError(Auth0MetaError):
     path: str = ""
 
 
+class ExternalError(Auth0MetaError):
+    """A value that is kept outside of the profile can't be stored or read; see the subclasses.
+
+    The message names the pointer and what to do, never the value, and never a password of the store's.
+    Attributes: `store` (the store's name), `pointer` (the value's "store/id" as in the profile; "" if it is about the
+    store as a whole).
+    """
+
+    store: str = ""
+    pointer: str = ""
+
+
+class ExternalUnavailableError(ExternalError):
+    """The store can't do it at the moment: its server is down, its disk is full, its file is locked or read-only.
+
+    If it was to store a value, the value is either there as a whole or not at all, and storing it again is safe.
+    Attribute `cause`: one word, such as "full", "read-only", "locked" or "down".
+    """
+
+    cause: str = ""
+
+
+class ExternalMissingError(ExternalError, LookupError):
+    """The store has no value for the pointer.
+
+    It may have been deleted or forgotten, or the store is an older copy than the tenant.
+    """
+
+
+class ExternalDamagedError(ExternalError):
+    """What the store holds is not what was stored.
+
+    Its length or its SHA-256 is not the pointer's, another value has the same key, or the store's file is damaged.
+    """
+
+
+class ExternalMismatchError(ExternalError):
+    """The pointer names another store than those that were given, or belongs to another user; nothing was read."""
+
+
 class ApiError(Auth0MetaError):
     """The server refused the request.
 
@@ -376,44 +424,3 @@ def missing_extra(error: ModuleNotFoundError, extra: str, /) -> MissingExtraErro
     """
     needed = (error.name or "").partition(".")[0]
     return MissingExtraError(f'this needs {needed}: pip install "auth0-meta[{extra}]"')
-
-
-_BY_STATUS: dict[int, type[ApiError]] = {
-    400: BadRequestError,
-    401: AuthError,
-    403: ForbiddenError,
-    404: NotFoundError,
-    409: ResourceConflictError,
-    429: RateLimitError,
-}
-# By status and error code, or by status and message where Auth0 sends no code.
-_BY_SIGN: dict[tuple[int, str | None], type[ApiError]] = {
-    (400, "invalid_paging"): PagingError,
-    (400, "Bearer"): AuthError,
-    (400, "Bad HTTP authentication header format"): AuthError,
-    (403, "insufficient_scope"): ScopeError,
-}
-
-
-_CONFLICT = 409
-# Creating a user is refused with the code auth0_idp_error, which means many things: the message tells which.  For roles,
-# organizations and others the code differs or is missing, and the message says the same.
-_EXISTS = re.compile(
-    r"already[ _](?:\w+[ _])?(?:exist|in use|taken)|(?:^|_)exists?$|\bduplicate", re.IGNORECASE
-)
-
-
-def api_error(status: int, *, error_code: str | None = None, message: str = "") -> type[ApiError]:
-    """Return the class for a response; every status has one.
-
-    >>> api_error(404).__name__, api_error(418).__name__, api_error(503).__name__
-    ('NotFoundError', 'ApiError', 'ServerError')
-    >>> api_error(409).__name__, api_error(409, message="The user already exists.").__name__
-    ('ResourceConflictError', 'AlreadyExistsError')
-    """
-    for sign in (error_code, message):
-        if (status, sign) in _BY_SIGN:
-            return _BY_SIGN[status, sign]
-    if status == _CONFLICT and any(_EXISTS.search(sign or "") for sign in (error_code, message)):
-        return AlreadyExistsError
-    return _BY_STATUS.get(status, ServerError if status >= 500 else ApiError)

@@ -30,7 +30,7 @@ transactions doctor
 http
 telemetry
 models
-changes ratelimit auth
+changes ratelimit auth external
 checks
 warn arguments threads
 files
@@ -105,6 +105,7 @@ PURE = (
     "telemetry.routes",
     "redact",
     "errors",
+    "external.pointers",
     "actions.event.*",
     "emulator.rules.*",
     "migrate.applying.task",
@@ -227,7 +228,7 @@ def test_no_folder_is_crowded() -> None:
         assert len(files) <= most, folder
 
 
-@pytest.mark.parametrize("package", ["", ".actions", ".actions.web", ".migrate", ".emulator"])
+@pytest.mark.parametrize("package", ["", ".actions", ".actions.web", ".external", ".migrate", ".emulator"])
 def test_no_module_hides_a_public_name(package: str) -> None:
     """No module or folder has the name of something that its package exports: importing the module would hide it."""
     public = __import__(f"auth0_meta{package}", fromlist=["__all__"])

@@ -43,8 +43,9 @@ def loaded(group: Group, name: str) -> Command:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
-def test_every_python_block_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The blocks of a page run from top to bottom, as one program whose AUTH0_DOMAIN is a local tenant."""
+def test_every_python_block_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of a page run from top to bottom, as one program in an empty folder, whose AUTH0_DOMAIN is a local tenant."""
+    monkeypatch.chdir(tmp_path)
     with loggers_restored(), LocalTenant(users=[USER]) as tenant:
         for name, value in tenant.env.items():
             monkeypatch.setenv(name, value)

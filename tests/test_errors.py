@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import auth0_meta
 from auth0_meta import errors
-from auth0_meta.errors import Auth0MetaError, api_error
+from auth0_meta.errors import Auth0MetaError
+from auth0_meta.http.error_responses import api_error
 
 CLASSES = [one for _, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, Auth0MetaError)]
 

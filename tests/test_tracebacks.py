@@ -22,6 +22,9 @@ from auth0_meta import (
     BadRequestError,
     ConfigError,
     ConflictError,
+    ExternalDamagedError,
+    ExternalMismatchError,
+    ExternalMissingError,
     InputError,
     LedgerError,
     ManagementClient,
@@ -46,23 +49,24 @@ from auth0_meta import (
 from auth0_meta.actions import Event, PostLoginTrigger, post_login
 from auth0_meta.actions.web import ReturnUrls, SigningKeys, verify_id_token
 from auth0_meta.emulator import LocalTenant
+from auth0_meta.external import Pointer, SqliteStore, load, pointer, save
 from auth0_meta.jwt import verify_hs256
 from auth0_meta.testing import FakeClock, simulate
 
 PACKAGES = (
-    "auth0_meta", "auth0_meta.actions", "auth0_meta.actions.web", "auth0_meta.audit", "auth0_meta.emulator", "auth0_meta.jwt",
-    "auth0_meta.migrate", "auth0_meta.testing",
+    "auth0_meta", "auth0_meta.actions", "auth0_meta.actions.web", "auth0_meta.audit", "auth0_meta.emulator",
+    "auth0_meta.external", "auth0_meta.jwt", "auth0_meta.migrate", "auth0_meta.testing",
 )  # fmt: skip
 # Values: nothing that they do can fail but for a bug, or they are used so often that a wrapper would cost too much.
 VALUES = """
     ActionObject Api ApplyProgress BagChange BatchResult BatchResults ByEmail CacheRecord CacheResult Change
-    Check Clock CommitResult Cost Difference Entry ExportProgress FakeClock Fault Finding Found Hook Job KeyWeight Login
+    Check Clock CommitResult Cost Difference Entry ExportProgress ExternalStore FakeClock Fault Finding Found Hook Job KeyWeight Login
     OversizedUser Page PlanProgress PlanSummary Problems Progress Rates RecordedResponse Redirect RunResult Sizes Source
     State States Status Switches UserDone
     Wait Waiting"""
 # What no mistake below raises.
 ELSEWHERE = """
-    ActionTimeout AlreadyExistsError ApiError BatchError ForbiddenError JobError MissingExtraError PagingError
+    ActionTimeout AlreadyExistsError ApiError BatchError ExternalError ExternalUnavailableError ForbiddenError JobError MissingExtraError PagingError
     RedirectError ResourceConflictError ScopeError TransportError"""
 
 
@@ -442,6 +446,41 @@ def _a_source_that_is_missing(case: Case) -> None:
 def _a_job_that_exists(case: Case) -> None:
     (case.path / "job.db").write_bytes(b"x")
     migrate.plan(_nothing, to=case.path / "job.db", client=case.client, users=str(case.path / "users.ndjson"))
+
+
+def _saved(case: Case, value: object) -> tuple[SqliteStore, Pointer]:
+    store = SqliteStore(case.path / "big.db")
+    return store, save(value, store=store, user_id=case.id, path="app_metadata.history")
+
+
+@mistake(ConfigError)
+def _a_store_that_is_none(case: Case) -> None:
+    (case.path / "big.db").write_bytes(b"x")
+    SqliteStore(case.path / "big.db")
+
+
+@mistake(InputError)
+def _a_value_that_no_store_takes(case: Case) -> None:
+    _saved(case, {1})
+
+
+@mistake(ExternalMissingError)
+def _a_pointer_to_a_value_that_is_gone(case: Case) -> None:
+    store, made = _saved(case, [1])
+    store.forget(case.id)
+    load(made, store=store)
+
+
+@mistake(ExternalMismatchError)
+def _a_pointer_to_another_store(case: Case) -> None:
+    store, _ = _saved(case, [1])
+    load(pointer(b"[1]", store="other", user_id=case.id, path="app_metadata.history"), store=store)
+
+
+@mistake(ExternalDamagedError)
+def _a_pointer_that_was_changed(case: Case) -> None:
+    store, made = _saved(case, [1])
+    load({**made, "sha256": "0" * 64}, store=store)
 
 
 @mistake(ValueError)

@@ -6,6 +6,7 @@ an error (`sent_values.py`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,12 +14,17 @@ from urllib.parse import urlsplit
 from auth0_meta.auth.advice import Advice
 from auth0_meta.changes.json_reader import NotReadable, read_json
 from auth0_meta.errors import (
+    AlreadyExistsError,
     ApiError,
     AuthError,
+    BadRequestError,
+    ForbiddenError,
+    NotFoundError,
+    PagingError,
     RateLimitError,
     ResourceConflictError,
     ScopeError,
-    api_error,
+    ServerError,
 )
 from auth0_meta.http.sent_values import SentValues
 from auth0_meta.redact import printable
@@ -28,6 +34,30 @@ _REQUEST_IDS = ("x-auth0-requestid", "ot-baggage-auth0-request-id", "x-request-i
 # A 408, 425 or 499 comes from a gateway, which may have passed the request on before it gave up.
 _NOT_MODIFIED = 304  # the response to an If-None-Match, and not a redirect
 _FROM_A_GATEWAY = (408, 425, 499)
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    400: BadRequestError,
+    401: AuthError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ResourceConflictError,
+    429: RateLimitError,
+}
+# By status and error code, or by status and message where Auth0 sends no code.
+_BY_SIGN: dict[tuple[int, str | None], type[ApiError]] = {
+    (400, "invalid_paging"): PagingError,
+    (400, "Bearer"): AuthError,
+    (400, "Bad HTTP authentication header format"): AuthError,
+    (403, "insufficient_scope"): ScopeError,
+}
+
+
+_CONFLICT = 409
+# Creating a user is refused with the code auth0_idp_error, which means many things: the message tells which.  For roles,
+# organizations and others the code differs or is missing, and the message says the same.
+_EXISTS = re.compile(
+    r"already[ _](?:\w+[ _])?(?:exist|in use|taken)|(?:^|_)exists?$|\bduplicate", re.IGNORECASE
+)
 
 # (status or None for any, what the message or error code contains) -> what to do next; the first that fits.  A name in
 # braces stands for that part of the client's own advice.
@@ -189,3 +219,19 @@ def error_from(
         user_id=user_id,
         **facts,
     )
+
+
+def api_error(status: int, *, error_code: str | None = None, message: str = "") -> type[ApiError]:
+    """Return the class for a response; every status has one.
+
+    >>> api_error(404).__name__, api_error(418).__name__, api_error(503).__name__
+    ('NotFoundError', 'ApiError', 'ServerError')
+    >>> api_error(409).__name__, api_error(409, message="The user already exists.").__name__
+    ('ResourceConflictError', 'AlreadyExistsError')
+    """
+    for sign in (error_code, message):
+        if (status, sign) in _BY_SIGN:
+            return _BY_SIGN[status, sign]
+    if status == _CONFLICT and any(_EXISTS.search(sign or "") for sign in (error_code, message)):
+        return AlreadyExistsError
+    return _BY_STATUS.get(status, ServerError if status >= 500 else ApiError)

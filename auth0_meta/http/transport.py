@@ -24,8 +24,9 @@ from auth0_meta._version import __version__
 from auth0_meta.arguments import trimmed
 from auth0_meta.changes.json_reader import read_json
 from auth0_meta.clock import SYSTEM_CLOCK
-from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError, api_error
+from auth0_meta.errors import ConfigError, NotSentError, OutcomeUnknown, StateError, TransportError
 from auth0_meta.http.connections import BLOCK, OneHostAdapter, content_of, deadline
+from auth0_meta.http.error_responses import api_error
 from auth0_meta.http.network import Network, chain, is_mocked, reason, send_to_mock
 from auth0_meta.http.plain_http import ALLOW_HTTP, is_named_here, may_be_plain
 from auth0_meta.telemetry import wire_log

@@ -25,6 +25,7 @@ PACKAGES = (
     "auth0_meta.actions.web",
     "auth0_meta.audit",
     "auth0_meta.emulator",
+    "auth0_meta.external",
     "auth0_meta.migrate",
     "auth0_meta.testing",
 )
