@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from auth0_meta import MetadataTransaction, User
 
-USER_METADATA = ("api_key", "legacy")
-APP_METADATA = ("tokens.refresh_token", "legacy")
+USER_METADATA = ("password", "payment.card_number", "tax.ssn")
+APP_METADATA = ("aws_access_key_id", "billing.card", "partner_token")
 
 
 def migrate(user: User, tx: MetadataTransaction) -> None:

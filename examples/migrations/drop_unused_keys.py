@@ -4,7 +4,7 @@
     auth0-meta migrate show drop.db
     auth0-meta migrate apply drop.db
 
-Edit the constants.  `DATED` names objects whose entries each have a date, and the name of that date: older entries
+Edit the constants.  `DATED` names lists and objects whose entries have a date, and the name of that date: older entries
 are dropped, and entries without a date stay.  `IDLE` names keys that are dropped if the user has not logged in since; a
 user who never logged in counts from the day of sign-up.  The export has `last_login` only if `--fields` requests it.
 
@@ -13,39 +13,42 @@ user who never logged in counts from the day of sign-up.  The export has `last_l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from auth0_meta import MetadataTransaction, User
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
-DATED = {"devices": "last_seen"}
-IDLE = ("drafts", "recommendations")
+DATED = {"devices": "at"}
+IDLE = ("last_device", "session_id")
 
 
-def unused(date: object) -> bool:
-    """Return whether a date, in ISO 8601 or in milliseconds since 1970, is before `SINCE`."""
+def unused(entry: Any, date: str) -> bool:
+    """Return whether an entry's date, in ISO 8601 or in milliseconds since 1970, is before `SINCE`."""
+    value = entry.get(date) if isinstance(entry, Mapping) else None
+    if isinstance(value, int | float):
+        return 0 < value < SINCE.timestamp() * 1000
     try:
-        seen = datetime.fromisoformat(date) if isinstance(date, str) else None
+        seen = datetime.fromisoformat(str(value))
     except ValueError:
-        return False  # not a date
-    if seen is not None:
-        return seen.replace(tzinfo=seen.tzinfo or UTC) < SINCE
-    return isinstance(date, int | float) and 0 < date < SINCE.timestamp() * 1000
+        return False
+    return seen.replace(tzinfo=seen.tzinfo or UTC) < SINCE
 
 
 def migrate(user: User, tx: MetadataTransaction) -> None:
-    """Drop old entries, and what an idle user has left behind, from both bags."""
+    """Drop old entries, and what idle users have left behind, from both bags."""
     for bag in (tx.user_metadata, tx.app_metadata):
         for path, date in DATED.items():
             entries = bag.get(path)
-            if isinstance(entries, dict):
-                kept = {
-                    key: entry
-                    for key, entry in entries.items()
-                    if not (isinstance(entry, dict) and unused(entry.get(date)))
-                }
-                if len(kept) < len(entries):
-                    bag.set(path, kept or None)  # None deletes
-        if unused(user.get("last_login") or user.created_at):
+            if isinstance(entries, list):
+                kept: Any = [entry for entry in entries if not unused(entry, date)]
+            elif isinstance(entries, dict):
+                kept = {key: entry for key, entry in entries.items() if not unused(entry, date)}
+            else:
+                continue
+            if len(kept) < len(entries):
+                bag.set(path, kept or None)  # None deletes
+        if unused(user, "last_login" if user.get("last_login") else "created_at"):
             for path in IDLE:
                 bag.delete(path)

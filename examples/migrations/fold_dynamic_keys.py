@@ -1,4 +1,4 @@
-"""Fold keys that have data in their names into one list: `sessions.<uuid>`, `logins.<date>`, `mfa_required_<id>`.
+"""Fold keys that have data in their names into one list: `sessions.<uuid>`, `usage.<date>`, `mfa_required_<id>`.
 
     auth0-meta migrate plan fold_dynamic_keys.py -o fold.db
     auth0-meta migrate show fold.db
@@ -20,7 +20,7 @@ from typing import Any
 from auth0_meta import MetadataTransaction, User
 
 KEEP = 20
-OBJECTS = {"sessions": "last_seen", "logins": "id"}
+OBJECTS = {"sessions": "at", "usage": "id"}
 PREFIXES = ("mfa_required_",)
 DYNAMIC = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|\d{4}-\d\d-\d\d.*|\d+", re.IGNORECASE)
 

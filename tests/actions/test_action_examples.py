@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from auth0_meta.external import SqliteStore, save
 from auth0_meta.testing import Simulation, simulate
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "actions"
@@ -37,10 +38,11 @@ def again(action: Any, login: Simulation, **sections: Any) -> Simulation:
 
 
 def test_every_example_is_tested_here() -> None:
-    """There are four documented uses, and the external store."""
+    """There are four documented uses, and two with data outside of the profile."""
     assert SCRIPTS == [
         "expensive_value.py",
         "external_store.py",
+        "offloaded_value.py",
         "operation_log.py",
         "saml_attributes.py",
         "store_application_data.py",
@@ -49,12 +51,12 @@ def test_every_example_is_tested_here() -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_example_runs(script: str) -> None:
-    """Without a tenant, each file prints what it sends."""
+    """Without a tenant, each file prints what it sends; the one that only reads prints whom it let in."""
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / script)], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("[('PATCH', {")
+    assert done.stdout.startswith("CN=admins" if script == "offloaded_value.py" else "[('PATCH', {")
 
 
 def test_application_data_is_stored_once() -> None:
@@ -193,3 +195,26 @@ def test_large_data_stays_outside(tmp_path: Path) -> None:
     pointer = login.user["app_metadata"]["history"]
     assert [entry["ip"] for entry in history.entries(pointer)] == [f"192.0.2.{n}" for n in range(30)]
     assert history.entries("other") == []
+
+
+def test_an_offloaded_value_decides_as_it_did_in_the_profile(tmp_path: Path) -> None:
+    """Members get in, others don't; without the store nobody does, except to applications that need no group."""
+    module = example("offloaded_value")
+    with SqliteStore(tmp_path / "big.db") as store:
+        pointer = save(["a"], store=store, user_id="auth0|1", path="app_metadata.directory_groups")
+
+    def allowed(groups: Any, file: str = "big.db", client_id: str = "backoffice", group: str = "a") -> bool:
+        with SqliteStore(tmp_path / file, name="big") as store:
+            action = module.RequireGroup(store, client_id="backoffice", group=group)
+            user = USER | {"app_metadata": {} if groups is None else {"directory_groups": groups}}
+            login = simulate(action, {"user": user, "client": {"client_id": client_id}})
+        assert login.requests == ()
+        assert login.outcome.error is None
+        return login.outcome.allowed
+
+    assert allowed(pointer)
+    assert allowed(["a"])
+    assert not allowed(pointer, group="b")
+    assert not allowed(None)
+    assert not allowed(pointer, file="empty.db")
+    assert allowed(pointer, file="empty.db", client_id="shop")

@@ -11,6 +11,7 @@ from support.doc_blocks import ROOT
 
 from auth0_meta import ManagementClient
 from auth0_meta.emulator import LocalTenant
+from auth0_meta.external import SqliteStore, save
 from auth0_meta.migrate import ExportSource, RunResult, apply, plan, undo
 
 FOLDER = ROOT / "examples" / "migrations"
@@ -101,19 +102,25 @@ def test_lists_are_trimmed_to_their_last_items(ready: Ready) -> None:
     ready.check(
         [
             {
-                "app_metadata": {"history": list(range(21)), "seats": 3},
-                "user_metadata": {"searches": ["a"] * 10},
+                "app_metadata": {"login_history": list(range(21)), "seats": 3},
+                "user_metadata": {"devices": ["a"] * 10},
             },
-            {"app_metadata": {"history": list(range(20))}, "user_metadata": {"searches": [*"abcdefghijk"]}},
-            {"app_metadata": {"history": list(range(20))}, "user_metadata": {"searches": [*"abcdefghij"]}},
-            {"app_metadata": {"history": "x" * 100}},
+            {
+                "app_metadata": {"login_history": list(range(20))},
+                "user_metadata": {"devices": [*"abcdefghijk"]},
+            },
+            {
+                "app_metadata": {"login_history": list(range(20))},
+                "user_metadata": {"devices": [*"abcdefghij"]},
+            },
+            {"app_metadata": {"login_history": "x" * 100}},
             {},
         ],
         [
-            ({"searches": ["a"] * 10}, {"history": list(range(1, 21)), "seats": 3}),
-            ({"searches": [*"bcdefghijk"]}, {"history": list(range(20))}),
-            ({"searches": [*"abcdefghij"]}, {"history": list(range(20))}),
-            ({}, {"history": "x" * 100}),
+            ({"devices": ["a"] * 10}, {"login_history": list(range(1, 21)), "seats": 3}),
+            ({"devices": [*"bcdefghijk"]}, {"login_history": list(range(20))}),
+            ({"devices": [*"abcdefghij"]}, {"login_history": list(range(20))}),
+            ({}, {"login_history": "x" * 100}),
             ({}, {}),
         ],
     )
@@ -122,19 +129,19 @@ def test_lists_are_trimmed_to_their_last_items(ready: Ready) -> None:
 @of("trim_lists.py")
 def test_a_list_that_grows_after_the_plan_keeps_the_newest(ready: Ready) -> None:
     """With the migration's file, a user who has logged in since the plan is trimmed as found."""
-    user = ready.tenant.users.add(app_metadata={"history": list(range(30))})
+    user = ready.tenant.users.add(app_metadata={"login_history": list(range(30))})
     assert ready.plan() == 1
-    ready.client.users.set_metadata(user.user_id, app={"history": list(range(40))})
+    ready.client.users.set_metadata(user.user_id, app={"login_history": list(range(40))})
     ready.apply()
-    assert user.app_metadata == {"history": list(range(20, 40))}
+    assert user.app_metadata == {"login_history": list(range(20, 40))}
 
 
 @of("drop_unused_keys.py")
 def test_old_entries_and_what_idle_users_left_are_dropped(ready: Ready) -> None:
     """The cutoff itself counts as used; entries without a date stay, and so does everything of a user who logs in."""
     ready.fields = ("created_at", "last_login")
-    old, new = {"last_seen": "2025-12-31T23:59:59.999Z"}, {"last_seen": "2026-01-01T00:00:00.000Z"}
-    last, first = {"last_seen": 1767225599999}, {"last_seen": 1767225600000}
+    old, new = {"at": "2025-12-31T23:59:59.999Z"}, {"at": "2026-01-01T00:00:00.000Z"}
+    last, first = {"at": 1767225599999}, {"at": 1767225600000}
     used = {"last_login": "2026-01-01T00:00:00.000Z"}
     idle = {"last_login": "2025-12-31T23:59:59.999Z"}
     ready.check(
@@ -143,28 +150,30 @@ def test_old_entries_and_what_idle_users_left_are_dropped(ready: Ready) -> None:
                 "app_metadata": {"devices": {"tv": old, "mac": new, "pad": last, "pc": first, "fax": {}}},
                 **used,
             },
-            {"user_metadata": {"devices": {"tv": old}, "drafts": [1]}, **used},
+            {"user_metadata": {"devices": {"tv": old}, "last_device": [1]}, **used},
             {
-                "user_metadata": {"drafts": [1], "theme": "dark"},
-                "app_metadata": {"recommendations": {}, "x": 1},
+                "user_metadata": {"last_device": [1], "theme": "dark"},
+                "app_metadata": {"session_id": {}, "x": 1},
                 **idle,
             },
-            {"user_metadata": {"drafts": [1]}, "created_at": "2025-12-31T00:00:00.000Z"},
-            {"user_metadata": {"drafts": [1]}, "created_at": "2026-01-02T00:00:00.000Z"},
+            {"user_metadata": {"last_device": [1]}, "created_at": "2025-12-31T00:00:00.000Z"},
+            {"user_metadata": {"last_device": [1]}, "created_at": "2026-01-02T00:00:00.000Z"},
             {
-                "app_metadata": {"devices": {"tv": new, "pc": {"last_seen": "yesterday"}, "mac": "2001"}},
+                "app_metadata": {"devices": {"tv": new, "pc": {"at": "yesterday"}, "mac": "2001"}},
                 **used,
             },
-            {"app_metadata": {"devices": [old]}, **used},
+            {"app_metadata": {"devices": [old, new, 7]}, **used},
+            {"user_metadata": {"devices": "2001"}, **used},
         ],
         [
             ({}, {"devices": {"mac": new, "pc": first, "fax": {}}}),
-            ({"drafts": [1]}, {}),
+            ({"last_device": [1]}, {}),
             ({"theme": "dark"}, {"x": 1}),
             ({}, {}),
-            ({"drafts": [1]}, {}),
-            ({}, {"devices": {"tv": new, "pc": {"last_seen": "yesterday"}, "mac": "2001"}}),
-            ({}, {"devices": [old]}),
+            ({"last_device": [1]}, {}),
+            ({}, {"devices": {"tv": new, "pc": {"at": "yesterday"}, "mac": "2001"}}),
+            ({}, {"devices": [new, 7]}),
+            ({"devices": "2001"}, {}),
         ],
     )
 
@@ -172,7 +181,7 @@ def test_old_entries_and_what_idle_users_left_are_dropped(ready: Ready) -> None:
 @of("drop_unused_keys.py")
 def test_the_last_login_has_to_be_exported(ready: Ready) -> None:
     """Without `--fields last_login` nobody is taken for idle: each user is invalid."""
-    ready.tenant.users.add(user_metadata={"drafts": [1]}, created_at="2020-01-01T00:00:00.000Z")
+    ready.tenant.users.add(user_metadata={"last_device": [1]}, created_at="2020-01-01T00:00:00.000Z")
     assert ready.plan(invalid=1) == 0
 
 
@@ -182,14 +191,14 @@ def test_named_keys_are_deleted(ready: Ready) -> None:
     ready.check(
         [
             {
-                "user_metadata": {"api_key": "s3cr3t", "a": 1},
-                "app_metadata": {"tokens": {"refresh_token": "r", "n": 1}},
+                "user_metadata": {"password": "s3cr3t", "a": 1},
+                "app_metadata": {"billing": {"card": "r", "n": 1}},
             },
-            {"user_metadata": {"tokens": {"refresh_token": "r"}}, "app_metadata": {"api_key": "k"}},
+            {"user_metadata": {"billing": {"card": "r"}}, "app_metadata": {"password": "k"}},
         ],
         [
-            ({"a": 1}, {"tokens": {"n": 1}}),
-            ({"tokens": {"refresh_token": "r"}}, {"api_key": "k"}),
+            ({"a": 1}, {"billing": {"n": 1}}),
+            ({"billing": {"card": "r"}}, {"password": "k"}),
         ],
     )
 
@@ -197,27 +206,27 @@ def test_named_keys_are_deleted(ready: Ready) -> None:
 @of("fold_dynamic_keys.py")
 def test_dynamic_keys_become_a_list(ready: Ready) -> None:
     """The newest entries are last and only so many stay; an object with a fixed key, and a list, are left alone."""
-    sessions = {uuid: {"last_seen": f"2026-01-{30 - n:02d}"} for n, uuid in enumerate(UUIDS)}
-    newest = [{"id": UUIDS[n], "last_seen": f"2026-01-{30 - n:02d}"} for n in reversed(range(20))]
+    sessions = {uuid: {"at": f"2026-01-{30 - n:02d}"} for n, uuid in enumerate(UUIDS)}
+    newest = [{"id": UUIDS[n], "at": f"2026-01-{30 - n:02d}"} for n in reversed(range(20))]
     mixed = {"current": 1, UUIDS[0]: 2}
     ready.check(
         [
             {"app_metadata": {"sessions": sessions, "plan": "pro"}},
-            {"user_metadata": {"logins": {"2026-02-01": 2, "2026-01-31": {"n": 1}}}},
+            {"user_metadata": {"usage": {"2026-02-01": 2, "2026-01-31": {"n": 1}}}},
             {"app_metadata": {"mfa_required_b": True, "mfa_required_a": {"id": 7}, "mfa": True}},
             {"app_metadata": {"mfa_required": [{"id": "x", "value": 1}], "mfa_required_y": 2}},
-            {"app_metadata": {"sessions": mixed, "logins": {}}},
+            {"app_metadata": {"sessions": mixed, "usage": {}}},
             {"app_metadata": {"sessions": newest}},
         ],
         [
             ({}, {"sessions": newest, "plan": "pro"}),
-            ({"logins": [{"id": "2026-01-31", "n": 1}, {"id": "2026-02-01", "value": 2}]}, {}),
+            ({"usage": [{"id": "2026-01-31", "n": 1}, {"id": "2026-02-01", "value": 2}]}, {}),
             (
                 {},
                 {"mfa_required": [{"id": "b", "value": True}, {"id": "a", "value": {"id": 7}}], "mfa": True},
             ),
             ({}, {"mfa_required": [{"id": "x", "value": 1}, {"id": "y", "value": 2}]}),
-            ({}, {"sessions": mixed, "logins": {}}),
+            ({}, {"sessions": mixed, "usage": {}}),
             ({}, {"sessions": newest}),
         ],
     )
@@ -284,3 +293,30 @@ def test_two_keys_never_become_one(ready: Ready) -> None:
     ready.tenant.users.add(user_metadata={"x": {"a.b": 1, "a_b": 2}})
     ready.tenant.users.add(app_metadata={"a.b": 1})
     assert ready.plan(invalid=1) == 0
+
+
+@of("bring_back.py")
+def test_values_come_back_from_the_store(
+    ready: Ready, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pointer is replaced by the value that it leads to; a value that was never moved stays as it is."""
+    monkeypatch.chdir(tmp_path)  # the store is a file beside the job files
+    with SqliteStore("big.db") as store:
+        avatar = save("data:...", store=store, user_id="auth0|1", path="user_metadata.avatar")
+        groups = save(["CN=a"], store=store, user_id="auth0|1", path="app_metadata.directory_groups")
+    ready.check(
+        [
+            {
+                "user_id": "auth0|1",
+                "user_metadata": {"avatar": avatar},
+                "app_metadata": {"directory_groups": groups},
+            },
+            {"user_id": "auth0|2", "user_metadata": {"avatar": "https://cdn.example.com/2.png"}},
+        ],
+        [
+            ({"avatar": "data:..."}, {"directory_groups": ["CN=a"]}),
+            ({"avatar": "https://cdn.example.com/2.png"}, {}),
+        ],
+    )
+    ready.tenant.users.add(user_id="auth0|3", user_metadata={"avatar": avatar})
+    assert ready.plan(invalid=1) == 1, "nobody gets the value of another user"
