@@ -126,6 +126,14 @@ _settings = options(
         help="Accept this token for the Management API, and no others but those issued to registered clients. "
         "By default AUTH0_META_EMULATOR_TOKEN, which others can't see on the command line.",
     ),
+    click.option(
+        "--switch",
+        "switches",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Answer an open question about Auth0 otherwise, such as profile_limit=none or nested_null=drop; the "
+        "documentation lists them on the page Fidelity. Repeatable.",
+    ),
     flag("--log-requests", "Print a line on stderr for each request: method, path, status, milliseconds."),
     click.option(
         "--no-page",
@@ -140,10 +148,16 @@ _settings = options(
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
-    """Leave out options that were not given."""
+    """Leave out options that were not given, and read switches."""
     if settings["sample"] is not None and settings["users"] is not None:
         both = "both name the users to start with"
         raise click.UsageError(f"--sample and --users exclude each other: {both}")
+    if settings["switches"]:
+        from auth0_meta.emulator.rules.switches import Switches, read_switch  # noqa: PLC0415  # its extra may be missing
+
+        settings["switches"] = Switches(**dict(map(read_switch, settings["switches"])))
+    else:
+        settings["switches"] = None
     return {name: value for name, value in settings.items() if value is not None}
 
 

@@ -51,7 +51,7 @@ def link(state: TenantState, call: Call) -> Reply:
         other = get_user_or_404(state, second)
         identities = [*before.root["identities"], *_with_data(other)]
         after = _with_identities(state, before, identities)
-        state.save(after, before=before, by=call.name)
+        state.save(after, before=before, by=call.name, call=call)
         state.remove_user(other, by=call.name)
     return Reply(201, to_json(_with_data(after)), committed=True)
 
@@ -72,8 +72,12 @@ def unlink(state: TenantState, call: Call) -> Reply:
         if gone is None:
             return Reply(200, to_json(_with_data(before)))
         after = _with_identities(state, before, [first, *(one for one in rest if one is not gone)])
-        state.save(after, before=before, by=call.name)
-        _recreate(state, call, gone)
+        again = _as_user(state, gone)
+        if again is not None:
+            state.check(again, before=None)  # else the identity would be lost
+        state.save(after, before=before, by=call.name, call=call)
+        if again is not None:
+            state.save(again, before=None, by=call.name, call=call)
     return Reply(200, to_json(_with_data(after)), committed=True)
 
 
@@ -103,19 +107,19 @@ def _with_data(profile: Profile) -> list[Identity]:
     return [{"profileData": data, **first}, *rest]
 
 
-def _recreate(state: TenantState, call: Call, identity: Identity) -> None:
+def _as_user(state: TenantState, identity: Identity) -> Profile | None:
+    """Return the user that an identity becomes again, None if there is a user with that id."""
     provider, local = _key(identity)
     user_id = f"{provider}|{local}"
     if state.users.get(user_id) is not None:
-        return
+        return None
     data = identity.get("profileData")
     body = {"connection": identity.get("connection")}
     if isinstance(data, dict):
         body |= {name: data[name] for name in _PROFILE_DATA if isinstance(data.get(name), (str, bool))}
     made = profiles.created(body, user_id=user_id, now_ms=state.milliseconds(), switches=state.switches)
     own = {name: value for name, value in identity.items() if name != "profileData"}
-    made = attrs.evolve(made, root={**made.root, "identities": [own]})
-    state.save(made, before=None, by=call.name, limited=False)
+    return attrs.evolve(made, root={**made.root, "identities": [own]})
 
 
 ROUTES = (

@@ -10,13 +10,13 @@ from typing import Any
 import attrs
 
 from auth0_meta.emulator.api.lookup import is_in
-from auth0_meta.emulator.http.errors import Refusal, bad_request, payload_error
+from auth0_meta.emulator.http.errors import bad_request, payload_error
 from auth0_meta.emulator.http.message import Request, is_deep, to_json
 from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.import_rows import check_row, redacted
 from auth0_meta.emulator.rules.metadata import BAGS
-from auth0_meta.emulator.rules.profile import Profile
+from auth0_meta.emulator.rules.profile import Profile, ProfileTooLarge
 from auth0_meta.emulator.rules.schema import FLAG, TEXT, Body, Field, check_length, refuse_first
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.jobs import Job, JobFailed
@@ -169,9 +169,11 @@ class Import:
     ) -> tuple[str, list[dict[str, Any]]]:
         try:
             self.state.save(after, before=before, by=f"import {job.id}")
-        except Refusal:
-            limit = self.state.switches.profile_limit
-            return "", [{"code": "MAXIMUM", "message": f"The user profile exceeds {limit} bytes"}]
+        except ProfileTooLarge as error:
+            # The code is documented, and that it is for the row alone; its message and path are not.
+            path = self.state.switches.import_profile_size_path
+            where = {} if path is None else {"path": path}
+            return "", [{"code": "PROFILE_SIZE_EXCEEDED", "message": error.message, **where}]
         return done, []
 
     def _new_user(self, row: dict[str, Any], now_ms: int) -> Profile:

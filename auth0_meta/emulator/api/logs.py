@@ -18,10 +18,8 @@ from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules.profile import Profile
 from auth0_meta.emulator.rules.schema import PAGES, TEXT, Field
 from auth0_meta.emulator.rules.search import matcher
-from auth0_meta.emulator.state.tenant_state import ApiWrite, TenantState
+from auth0_meta.emulator.state.tenant_state import CLIENT_ADDRESS, ApiWrite, TenantState
 
-CLIENT_ADDRESS = "127.0.0.1"
-"""The address of every client that logs in: the tenant serves only this machine."""
 _LONGEST = 512  # of what the client made up: a name, a header
 # The grant -> the types of an exchange that succeeds and one that fails, and what the former is called.
 _EXCHANGES = {

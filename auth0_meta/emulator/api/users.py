@@ -109,7 +109,7 @@ def create(state: TenantState, call: Call) -> Reply:
         profile = profiles.created(body, user_id=user_id, now_ms=now, switches=state.switches)
         if state.users.get(user_id) is not None or is_taken(state, profile):
             raise refused(409, "The user already exists.", "auth0_idp_error")
-        document = state.save(profile, before=None, by=call.name)
+        document = state.save(profile, before=None, by=call.name, call=call)
         _keep_password(state, user_id, body)
     return Reply(201, document, committed=True)
 
@@ -133,7 +133,7 @@ def update(state: TenantState, call: Call) -> Reply:
         if ("email" in body or "username" in body) and is_taken(state, after):
             # Documented: this endpoint has no 409.  The wording is a guess.
             raise bad_request("The specified new email or username already exists", "auth0_idp_error")
-        document = state.save(after, before=before, by=call.name)
+        document = state.save(after, before=before, by=call.name, call=call)
         _keep_password(state, after.user_id, body)
     return Reply(200, document, committed=True)
 

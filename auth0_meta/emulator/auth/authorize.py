@@ -33,7 +33,7 @@ from auth0_meta.emulator.http.errors import Refusal
 from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.application import logout_allowed
-from auth0_meta.emulator.rules.profile import Profile
+from auth0_meta.emulator.rules.profile import Profile, ProfileTooLarge
 from auth0_meta.emulator.state.logins import (
     BLOCKED,
     BY_LOGIN,
@@ -196,7 +196,7 @@ def sign_in(state: TenantState, call: Call) -> Reply:
     if authorization is None:
         return _stale()
     if not user_id:
-        named = _named(state, authorization, form.get("username", "").strip(), form.get("password", ""))
+        named = _named(state, call, authorization, form.get("username", "").strip(), form.get("password", ""))
         if isinstance(named, str):
             if named == _WRONG:
                 logs.wrong_password(
@@ -216,7 +216,10 @@ def sign_in(state: TenantState, call: Call) -> Reply:
         about = {"client_id": authorization.client_id, "description": BLOCKED[1]}
         logs.note(state, call.request, "f", user=profile, **about)
         return refuse(authorization, *BLOCKED)
-    trigger.count_login(state, user_id)
+    try:
+        trigger.count_login(state, call, user_id, client_id=authorization.client_id)
+    except ProfileTooLarge:
+        return refuse(authorization, "access_denied", state.switches.login_failure_description)
     session = Session(user_id, secrets.token_urlsafe(24), call.now)
     # The session begins before the trigger runs, so a refused login leaves a session too.
     cookie = state.logins.sessions.put(session, until=call.now + SESSION_LIFETIME, now=call.now)
@@ -225,7 +228,7 @@ def sign_in(state: TenantState, call: Call) -> Reply:
 
 
 def _named(
-    state: TenantState, authorization: AuthorizationRequest, name: str, password: str
+    state: TenantState, call: Call, authorization: AuthorizationRequest, name: str, password: str
 ) -> Profile | str:
     """Return the user with this email or username, or what is wrong; a password counts if one of these users has one.
 
@@ -249,7 +252,10 @@ def _named(
         body = {"email": email, "connection": connection.name}
         new, now_ms = f"{connection.strategy}|{state.new_object_id()}", state.milliseconds()
         made = profiles.created(body, user_id=new, now_ms=now_ms, switches=state.switches)
-        state.save(made, before=None, by=BY_LOGIN, limited=False)
+        try:
+            state.save(made, before=None, by=BY_LOGIN, call=call, client_id=authorization.client_id)
+        except ProfileTooLarge as error:
+            return error.message
     return made
 
 

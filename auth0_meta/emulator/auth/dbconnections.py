@@ -15,6 +15,7 @@ from auth0_meta.emulator.http.errors import Refusal
 from auth0_meta.emulator.http.message import Call, Reply, to_json
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.passwords import weakness
+from auth0_meta.emulator.rules.profile import ProfileTooLarge
 from auth0_meta.emulator.rules.schema import OBJECT, TEXT, Field, is_email, type_name
 from auth0_meta.emulator.state.tenant_state import TenantState
 
@@ -58,7 +59,10 @@ def sign_up(state: TenantState, call: Call) -> Reply:
         made = profiles.created(
             root, user_id=f"auth0|{local}", now_ms=state.milliseconds(), switches=state.switches
         )
-        state.save(made, before=None, by=call.name)
+        try:
+            state.save(made, before=None, by=call.name, call=call, client_id=str(body.get("client_id") or ""))
+        except ProfileTooLarge as error:
+            raise _refused("invalid_signup", error.message) from None
         state.resources.set_password(made.user_id, body["password"])
     shown = {"_id": local, "email_verified": False, "email": made.root["email"], **attributes}
     return Reply(200, to_json(shown), committed=True)

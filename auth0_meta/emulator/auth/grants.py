@@ -35,7 +35,7 @@ from auth0_meta.emulator.http.errors import Refusal, not_served, oauth_error
 from auth0_meta.emulator.http.message import Call, Grant, Reply, Request, to_json
 from auth0_meta.emulator.rules.api_access import LIFETIME
 from auth0_meta.emulator.rules.application import Application, without_query
-from auth0_meta.emulator.rules.profile import Profile
+from auth0_meta.emulator.rules.profile import Profile, ProfileTooLarge
 from auth0_meta.emulator.state.logins import BLOCKED, AuthorizationRequest, Granted, Login, Session
 from auth0_meta.emulator.state.tenant_state import TenantState
 
@@ -199,7 +199,12 @@ def password(
         audience=audience,
         prompt="none",
     )
-    counted = trigger.count_login(state, profile.user_id) or profile
+    try:
+        counted = (
+            trigger.count_login(state, call, profile.user_id, client_id=application.client_id) or profile
+        )
+    except ProfileTooLarge:
+        raise oauth_error(403, "access_denied", state.switches.login_failure_description) from None
     login = Login(authorization, Session(profile.user_id, secrets.token_urlsafe(24), call.now))
     outcome = _run(state, call, login, counted, protocol="oauth2-password")
     call.committed = True

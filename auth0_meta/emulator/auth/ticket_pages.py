@@ -19,7 +19,7 @@ from auth0_meta.emulator.auth.responses import redirect, with_query
 from auth0_meta.emulator.http.message import Call, Reply
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.passwords import weakness
-from auth0_meta.emulator.rules.profile import Profile
+from auth0_meta.emulator.rules.profile import Profile, ProfileTooLarge
 from auth0_meta.emulator.rules.schema import TEXT
 from auth0_meta.emulator.state.logins import BY_LOGIN, Ticket
 from auth0_meta.emulator.state.tenant_state import TenantState
@@ -34,10 +34,7 @@ def verify_email(state: TenantState, call: Call) -> Reply:
     ticket = _ticket(state, call, call.request.query.get("ticket", ""), "email-verification")
     if ticket is None or ticket.used or state.users.get(ticket.user_id) is None:
         return _end(ticket, success=False)
-    ticket.used = True
-    user = _write(state, ticket.user_id, {"email_verified": True})
-    note(state, call.request, "sv", user=user, description=_VERIFIED)
-    return _end(ticket, success=True, message=_VERIFIED, email=user and user.root.get("email"))
+    return _use(state, call, ticket, {"email_verified": True}, "sv", _VERIFIED)
 
 
 def show_password(state: TenantState, call: Call) -> Reply:
@@ -58,11 +55,8 @@ def change_password(state: TenantState, call: Call) -> Reply:
     weak = weakness(password, {} if database is None else database.options)
     if weak is not None:
         return password_page(key, notice=f"This password is too weak: {weak['policy']}")
-    ticket.used = True
     verified = {"email_verified": True} if ticket.verifies_email else {}
-    user = _write(state, ticket.user_id, {"password": password, **verified})
-    note(state, call.request, "scp", user=user, description=_CHANGED)
-    return _end(ticket, success=True, message=_CHANGED, email=profile.root.get("email"))
+    return _use(state, call, ticket, {"password": password, **verified}, "scp", _CHANGED)
 
 
 def _ticket(state: TenantState, call: Call, key: str, kind: str) -> Ticket | None:
@@ -70,14 +64,27 @@ def _ticket(state: TenantState, call: Call, key: str, kind: str) -> Ticket | Non
     return ticket if ticket is not None and ticket.kind == kind else None
 
 
-def _write(state: TenantState, user_id: str, changes: dict[str, Any]) -> Profile | None:
+def _use(
+    state: TenantState, call: Call, ticket: Ticket, changes: dict[str, Any], kind: str, message: str
+) -> Reply:
+    """Use a ticket up: change its user, add a log event of this kind, and say so in `message`."""
+    ticket.used = True
+    try:
+        user = _write(state, call, ticket.user_id, changes)
+    except ProfileTooLarge as error:
+        return _end(ticket, success=False, message=error.message)
+    note(state, call.request, kind, user=user, description=message)
+    return _end(ticket, success=True, message=message, email=user and user.root.get("email"))
+
+
+def _write(state: TenantState, call: Call, user_id: str, changes: dict[str, Any]) -> Profile | None:
     """Change a user, and return the user; None for one who was deleted meanwhile."""
     with state.users.lock:
         before = state.users.get(user_id)
         if before is None:
             return None
         after = profiles.patched(before, changes, now_ms=state.milliseconds(), switches=state.switches)
-        state.save(after, before=before, by=BY_LOGIN, limited=False)
+        state.save(after, before=before, by=BY_LOGIN, call=call)
         state.resources.set_password(user_id, changes.get("password"))
     return after
 

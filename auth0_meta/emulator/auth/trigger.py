@@ -12,18 +12,18 @@ from typing import Any
 import attrs
 
 from auth0_meta.emulator.api.connections import CONNECTIONS
-from auth0_meta.emulator.api.logs import CLIENT_ADDRESS, note
+from auth0_meta.emulator.api.logs import note
 from auth0_meta.emulator.api.lookup import first_identity
 from auth0_meta.emulator.api.roles import ROLES
 from auth0_meta.emulator.auth.access import allowed_scopes, application_of
 from auth0_meta.emulator.auth.organizations import organization_id, organization_named, refused_member
-from auth0_meta.emulator.http.message import Request
+from auth0_meta.emulator.http.message import Call, Request
 from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules import profile as profiles
 from auth0_meta.emulator.rules.claims import claims_size, custom_claims, is_auth0_api
-from auth0_meta.emulator.rules.profile import Profile
+from auth0_meta.emulator.rules.profile import Profile, ProfileTooLarge
 from auth0_meta.emulator.state.logins import BY_LOGIN, Granted, Login
-from auth0_meta.emulator.state.tenant_state import TenantState
+from auth0_meta.emulator.state.tenant_state import CLIENT_ADDRESS, TenantState
 from auth0_meta.errors import InputError, MetadataWarning
 
 _log = logging.getLogger("auth0_meta.emulator")
@@ -69,11 +69,12 @@ class LoginOutcome:
         )
 
 
-def count_login(state: TenantState, user_id: str) -> Profile | None:
+def count_login(state: TenantState, call: Call, user_id: str, *, client_id: str) -> Profile | None:
     """Record a login with credentials in the profile; returns None if the user was deleted.
 
     `last_login`, `last_ip`, `logins_count` and `updated_at` change before the trigger runs, whether or not it lets
     the user in.  Source: Auth0 docs, "User profile structure"; for the order, Auth0's staff in its community.
+    If the profile is over the size limit, the login fails (documented), which the log says, and this raises `ProfileTooLarge`.
     """
     with state.users.lock:
         before = state.users.get(user_id)
@@ -88,7 +89,12 @@ def count_login(state: TenantState, user_id: str) -> Profile | None:
         after = profiles.patched(before, counted, now_ms=state.milliseconds(), switches=state.switches)
         ordered = {"user_id": user_id} | {name: after.root[name] for name in sorted(after.root)}
         after = attrs.evolve(after, root=ordered)
-        state.save(after, before=before, by=BY_LOGIN, limited=False)
+        try:
+            state.save(after, before=before, by=BY_LOGIN, call=call, client_id=client_id)
+        except ProfileTooLarge as error:
+            about = {"client_id": client_id, "description": error.message}
+            note(state, call.request, "f", user=before, **about)
+            raise
     return after
 
 

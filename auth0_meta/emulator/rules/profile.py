@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import attrs
 
+from auth0_meta.emulator.http.errors import Refusal, problem
 from auth0_meta.emulator.http.timestamps import iso, milliseconds_of
 from auth0_meta.emulator.rules.metadata import BAGS, merge_bag
 from auth0_meta.emulator.rules.switches import Switches
@@ -57,6 +58,27 @@ class Profile:
         if self.app_metadata is None:
             return self.root
         return {**self.root, "app_metadata": self.app_metadata}
+
+
+class ProfileTooLarge(Refusal):
+    """The refusal of a write that would leave a profile larger than `profile_limit`, as the Management API words it."""
+
+    def __init__(self, switches: Switches) -> None:
+        status = switches.profile_limit_status
+        self.message = switches.profile_limit_message.replace("{limit}", str(switches.profile_limit))
+        super().__init__(status, problem(status, self.message, switches.profile_limit_error_code))
+
+
+def size_event(user_id: str, size: int) -> dict[str, str]:
+    """Return what a log event says about a profile of more than 10 KB (documented word for word)."""
+    return {
+        "projected_size_bytes": str(size),
+        "operation": "users.save",
+        "user_id": user_id,
+        "id": "allow_oversize_profile",
+        "name": "Uncapped User Profile Data",
+        "description": "User profile data will be limited to 10KB. User profiles above that limit are deprecated.",
+    }
 
 
 def _picture(email: str, name: str) -> str:

@@ -5,14 +5,25 @@ Everything else that the emulator does follows recorded traffic or Auth0's docum
 
 from __future__ import annotations
 
-from typing import Literal
+import difflib
+import re
+from collections.abc import Iterator
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import attrs
+
+from auth0_meta.errors import ConfigError
+
+_DIGITS = 12  # of a number
 
 
 @attrs.frozen(kw_only=True)
 class Switches:
     """The answers to the open questions; the defaults are the likeliest ones, but none of them is certain.
+
+    Raises `ConfigError` for a value that a switch can't have.
 
     >>> Switches(nested_null="drop").nested_null
     'drop'
@@ -45,13 +56,24 @@ class Switches:
     oversize_body_status: int = 413
     """Open: the status of a body over `body_limit`; users-imports responds with 413 over its own limit."""
     profile_limit: int | None = 102_400
-    """Open: how many bytes a serialized profile may have; a write of more fails.  None for no limit.
-    Documented: 10 KB with an allowance of about ten times that."""
+    """Documented: 10 KB with an allowance of about ten times that; a write, a login or a row of an import that leaves a
+    profile past it fails.  Open: how many bytes that is, and that JSON as GET returns it is what counts (Auth0 counts an
+    internal form).  None for no limit: a tenant with "Uncapped User Profile Data"."""
     profile_limit_status: int = 400
     """Open: the status of a write over `profile_limit`."""
+    profile_limit_message: str = "The user profile exceeds the allowed size of {limit} bytes"
+    """Open: the message of a write over `profile_limit`, also in the errors of an import; `{limit}` is replaced."""
+    profile_limit_error_code: str | None = None
+    """Open: the errorCode of a write over `profile_limit`, if any."""
+    profile_limit_shrinking: Literal["refuse", "accept"] = "refuse"
+    """Open: a write that makes a profile smaller and leaves it over `profile_limit`.  "refuse": documented is a check
+    of the profile's size, to which logins are subject too, and these hardly change it.  "accept" refuses growth only."""
     profile_warning: int | None = 10_240
-    """Documented: a write of more than 10 KB succeeds and adds a log event.  Open: the exact number of bytes.
+    """Documented: a write of more than 10 KB succeeds and adds a log event.  Open: whether KB are 1,024 bytes or 1,000.
     None for no event."""
+    profile_log: Literal["depnote", "user_profile_size_exceeded"] = "depnote"
+    """Documented: a tenant that has not migrated logs a deprecation notice, "depnote"; one that has, events of the other
+    type.  Open: the fields of the latter; here it has those of the notice."""
     new_user_credentials: Literal["require", "accept"] = "require"
     """Documented: a user who is created in a database needs an email and a password, and a username where the connection
     requires one.  Open: the wording of the 400.  "accept" creates users without them."""
@@ -59,6 +81,8 @@ class Switches:
     """Open: the errorCode of the 400 for a weak password in POST and PATCH of users; the message is reported."""
     import_absent_bag: Literal["keep", "clear"] = "keep"
     """Open: an upserted row without user_metadata or app_metadata.  Documented: if the row has it, it replaces the stored one."""
+    import_profile_size_path: str | None = None
+    """Open: the path in the error PROFILE_SIZE_EXCEEDED of an import row, if any.  The code is documented."""
     import_unknown_property_code: str = "OBJECT_ADDITIONAL_PROPERTIES"
     """Open: the error code of an import row with an unknown property; the documented list has none."""
     export_link_scheme: bool = True
@@ -91,8 +115,77 @@ class Switches:
     """Open: whether client credentials with `scope` limit the token to it.  Auth0's support says that a token always
     has all granted scopes; one page of its documentation reads as if "requested" were true."""
     login_failure_description: str = "The login could not be completed."
-    """Open: what an application is told if the post-login trigger fails; the real reason may contain secrets."""
+    """Open: what an application is told if the post-login trigger fails, where the real reason may contain secrets, or
+    if the user's profile is over `profile_limit`."""
     claims_limit: int = 102_400
     """Documented: a login fails if the custom claims of one token exceed 100 KB.  Open: how many bytes that is."""
     code_lifetime: float = 600.0
     """Open: how many seconds an authorization code is valid."""
+
+    def __attrs_post_init__(self) -> None:
+        for name, kind in _kinds().items():
+            value = getattr(self, name)
+            if not _fits(name, value, kind):
+                raise ConfigError(f"the switch {name} can be {_described(name, kind)}, not {value!r:.40}")
+        try:
+            re.compile(self.client_id_format)
+        except re.error:
+            raise ConfigError("the switch client_id_format must be a regular expression") from None
+
+
+def read_switch(text: str) -> tuple[str, Any]:
+    """Return the name and the value of a switch that is set as NAME=VALUE; raises `ConfigError` if there is no such switch.
+
+    >>> read_switch("profile_limit=none"), read_switch("nested_null=drop")
+    (('profile_limit', None), ('nested_null', 'drop'))
+    """
+    name, equals, value = text.partition("=")
+    kind = _kinds().get(name)
+    if kind is None or not equals:
+        near = difflib.get_close_matches(name, _kinds(), 1)
+        meant = f": did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"a switch is set as NAME=VALUE, and the name must be one that there is{meant}")
+    for reading in _readings(value):
+        if _fits(name, reading, kind):
+            return name, reading
+    raise ConfigError(f"the switch {name} can be {_described(name, kind)}")
+
+
+def _readings(text: str) -> Iterator[Any]:
+    """Yield what a text may stand for, the text itself last."""
+    named = {"none": None, "null": None, "true": True, "false": False}
+    if text.lower() in named:
+        yield named[text.lower()]
+    if text.isascii() and text.isdecimal() and len(text) <= _DIGITS:
+        yield int(text)
+    yield text
+
+
+@cache
+def _kinds() -> dict[str, Any]:
+    return get_type_hints(Switches)
+
+
+def _fits(name: str, value: Any, kind: Any) -> bool:
+    """Return whether a switch of this type can have this value; a number is not negative, and a status is that of an error."""
+    if get_origin(kind) is Literal:
+        return any(type(one) is type(value) and one == value for one in get_args(kind))
+    if get_origin(kind) is UnionType:
+        return any(_fits(name, value, one) for one in get_args(kind))
+    if kind is float and type(value) is int:
+        kind = int
+    if type(value) is not kind:
+        return False
+    if kind is int and name.endswith("_status"):
+        return bool(400 <= value < 600)
+    return kind not in (int, float) or bool(0 <= value < 10**_DIGITS)
+
+
+def _described(name: str, kind: Any) -> str:
+    """Return in words what a switch of this type can be."""
+    if get_origin(kind) is Literal:
+        return " or ".join(map(str, get_args(kind)))
+    if get_origin(kind) is UnionType:
+        return " or ".join(_described(name, one) for one in get_args(kind))
+    number = "a status from 400 to 599" if name.endswith("_status") else "a number"
+    return {int: number, float: number, bool: "true or false", str: "a text"}.get(kind, "none")

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, NamedTuple
 
-from auth0_meta.emulator.http.errors import Refusal, bad_request, problem
+from auth0_meta.emulator.http.errors import bad_request
 from auth0_meta.emulator.http.message import Call, to_json
 from auth0_meta.emulator.http.timestamps import iso
 from auth0_meta.emulator.rules.application import Application, unregistered
-from auth0_meta.emulator.rules.profile import Profile
+from auth0_meta.emulator.rules.profile import Profile, ProfileTooLarge, size_event
 from auth0_meta.emulator.rules.switches import Switches
 from auth0_meta.emulator.state.clock import TenantClock
 from auth0_meta.emulator.state.faults import CallbackRaised, FaultBook
@@ -34,6 +34,12 @@ from auth0_meta.emulator.state.users import Store
 _LOOPBACK = frozenset(("127.0.0.1", "localhost", "[::1]"))
 _ALPHANUMERIC = string.ascii_letters + string.digits
 _MAX_LOGS = 1000
+CLIENT_ADDRESS = "127.0.0.1"
+"""The address of every client that logs in: the tenant serves only this machine."""
+_DEPRECATED = (
+    "Uncapped User Profile Data: This feature is being deprecated."
+    " Please see details.feature of this log for more information."
+)
 _LONGEST = 512  # of a text that the client made up
 # 90 % of a normal distribution lies below this many standard deviations.
 _P90 = 1.2816
@@ -163,29 +169,67 @@ class TenantState:
         with self._random_lock:
             return self._random.lognormvariate(math.log(median), math.log(p90 / median) / _P90)
 
-    def save(self, profile: Profile, *, before: Profile | None, by: str, limited: bool = True) -> bytes:
+    def save(
+        self,
+        profile: Profile,
+        *,
+        before: Profile | None,
+        by: str,
+        call: Call | None = None,
+        client_id: str = "",
+    ) -> bytes:
         """Store a profile that `by` wrote, and return it as JSON; over the documented 10 KB, add a log event.
 
-        Refuses what JSON can't represent and, if `limited`, what is over the size limit; the caller holds `users.lock`.
+        `call` is the request of which the event tells, and `client_id` the application whose login it is.  Refuses what
+        JSON can't represent and, as `ProfileTooLarge`, what is over the size limit; the caller holds `users.lock`.
         """
+        shown = self.check(profile, before=before)
+        size = len(shown)
+        self.users.put(profile)
+        self.history.note(self.now(), profile.user_id, before=before, after=profile, by=by, size=size)
+        warning = self.switches.profile_warning
+        if warning is not None and size > warning:
+            self._note_size(profile.user_id, size, call, client_id)
+        return shown
+
+    def check(self, profile: Profile, *, before: Profile | None) -> bytes:
+        """Return a profile as JSON, or refuse it as `save` would."""
         try:
             shown = to_json(profile.document())
         except ValueError:
             raise bad_request("Invalid request payload JSON format", None) from None
         size, limit = len(shown), self.switches.profile_limit
-        if limited and limit is not None and size > limit:
-            status = self.switches.profile_limit_status
-            raise Refusal(
-                status, problem(status, f"The user profile exceeds the allowed size of {limit} bytes")
-            )
-        self.users.put(profile)
-        self.history.note(self.now(), profile.user_id, before=before, after=profile, by=by, size=size)
-        warning = self.switches.profile_warning
-        if warning is not None and size > warning:
-            feature = {"id": "allow_oversize_profile", "operation": "users.save"}
-            feature["projected_size_bytes"] = str(size)
-            self.add_log("depnote", profile.user_id, details={"feature": feature})
+        if limit is not None and size > limit and not self._may_stay_large(size, before):
+            raise ProfileTooLarge(self.switches)
         return shown
+
+    def _may_stay_large(self, size: int, before: Profile | None) -> bool:
+        """Return whether a profile of this size, over the limit, is smaller than before and may therefore be stored."""
+        if before is None or self.switches.profile_limit_shrinking == "refuse":
+            return False
+        return size < len(to_json(before.document()))
+
+    def _note_size(self, user_id: str, size: int, call: Call | None, client_id: str) -> None:
+        """Add the event about a profile of more than 10 KB, with the request that wrote it."""
+        details: dict[str, Any] = {"feature": size_event(user_id, size)}
+        agent = ""
+        if call is not None:
+            details |= {"path": call.request.path[:_LONGEST], "method": call.request.method}
+            agent = call.request.headers.get("user-agent", "")[:_LONGEST]
+            if call.grant is not None and call.grant.subject.endswith("@clients"):
+                client_id = call.grant.subject.removesuffix("@clients")
+        application = self.application(client_id)
+        self.add_log(
+            self.switches.profile_log,
+            user_id,
+            description=_DEPRECATED,
+            connection_id="",
+            client_id=client_id,
+            client_name="" if application is None else application.name,
+            ip=CLIENT_ADDRESS,
+            user_agent=agent,
+            details=details,
+        )
 
     def add_log(self, kind: str, user_id: str, **more: Any) -> None:
         """Add an event to the tenant's log."""
