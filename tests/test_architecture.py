@@ -80,6 +80,7 @@ THIRD_PARTY: dict[str, dict[str, str]] = {
         "emulator.state.keys": "lazy",
         "emulator.serving.ca_directory": "lazy",
     },
+    "sqlalchemy": {"external.sql_store": "lazy", "external.urls": "lazy"},
     "luqum": {"emulator.rules.search": "lazy"},
     "werkzeug": {"emulator.*": "lazy"},
     "trustme": {"emulator.serving.tls": "lazy", "emulator.serving.ca_directory": "lazy"},

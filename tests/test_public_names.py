@@ -33,7 +33,8 @@ EXPORTED = {
     "auth0_meta.emulator": """
         Change Drop Entry Fault Hook Journal LiveUser LocalTenant RecordedResponse Switches TenantClock Users""",
     "auth0_meta.external": """
-        ExternalStore MOST_BYTES Pointer SqliteStore decode encode is_pointer load pointer resolve save""",
+        ExternalStore MOST_BYTES Pointer SqlStore SqliteStore decode encode is_pointer load open_store pointer resolve
+        save""",
     "auth0_meta.migrate": """
         ApplyProgress BadLine ByEmail ChangeFile Connect Cost CostReport CostsReport DriftPolicy Event ExportProgress
         ExportSource FileSource Found InvalidReport JobFile JobReport Listener Migration MigrationEvent PlanProgress

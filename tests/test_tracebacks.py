@@ -658,6 +658,8 @@ def test_the_development_mode_of_python_shows_every_line(option: str) -> None:
         ("luqum", "from auth0_meta.testing import simulate; simulate(print, {'user': {'user_id': 'a|1'}})", "emulator"),
         ("trustme", "from auth0_meta.emulator import LocalTenant; LocalTenant(tls=True)", "emulator"),
         ("yaml", "from auth0_meta.emulator import LocalTenant; LocalTenant(config='tenant.yaml')", "emulator"),
+        ("sqlalchemy", "from auth0_meta.external import open_store; open_store('postgresql://host/db')", "sql"),
+        ("psycopg", "from auth0_meta.external import SqlStore; SqlStore('postgresql://host/db')", "sql"),
     ],
     ids=lambda one: one.partition(" ")[0],
 )  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from auth0_meta.external.opening import open_store
 from auth0_meta.external.pointers import MOST_BYTES, Pointer, decode, encode, is_pointer, pointer
+from auth0_meta.external.sql_store import SqlStore
 from auth0_meta.external.sqlite_store import SqliteStore
 from auth0_meta.external.store import ExternalStore
 from auth0_meta.external.values import load, resolve, save
@@ -11,11 +13,13 @@ __all__ = [
     "MOST_BYTES",
     "ExternalStore",
     "Pointer",
+    "SqlStore",
     "SqliteStore",
     "decode",
     "encode",
     "is_pointer",
     "load",
+    "open_store",
     "pointer",
     "resolve",
     "save",

@@ -184,9 +184,20 @@ def check_data(data: object) -> None:
         raise InputError(f"a value to store has {len(data):,} bytes, and the most is {MOST_BYTES:,}")
 
 
-def check_put(key: object, data: object, user_id: object, path: object) -> None:
+def check_put(key: str, data: object, user_id: str, path: object) -> None:
     """Check all arguments of a store's `put`."""
     check_key(key)
     check_data(data)
     check_user(user_id)
     check_path(path)
+    if not belongs_to(key, user_id):  # else forgetting the one user would delete a value of another
+        raise InputError(f"the key {key} was made for another user than {user_id}")
+
+
+def default_name(text: str) -> str:
+    """Return the name of a store whose file or database has this name.
+
+    >>> default_name("big"), default_name("Überlauf 2")
+    ('big', 'berlauf-2')
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:MOST_NAME] or "store"

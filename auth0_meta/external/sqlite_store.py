@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.errors import (
@@ -18,9 +18,10 @@ from auth0_meta.errors import (
     ExternalUnavailableError,
     StateError,
 )
-from auth0_meta.external.pointers import MOST_NAME, NAME, check_key, check_name, check_put, check_user
+from auth0_meta.external.pointers import NAME, check_key, check_name, check_put, check_user, default_name
 from auth0_meta.external.store import Closing, missing, taken
 from auth0_meta.files.databases import own_database
+from auth0_meta.files.paths import status_of
 from auth0_meta.files.sqlite import Cause, cause_of, open_database
 from auth0_meta.forks import renew_after_fork
 from auth0_meta.redact import discreet, printable
@@ -38,7 +39,7 @@ _PAGE = 1000
 _STARTS, _PAUSE = 100, 0.05
 """How often, and after how many seconds, a file is opened that another process is just creating."""
 
-_CURES: dict[Cause, str] = {
+_CURES: dict[Cause | Literal["moved"], str] = {
     "full": "the disk is full: free space and try again",
     "read-only": "it can't be written: check its permissions and the disk, and try again",
     "foreign": "it is not a file of SqliteStore",
@@ -47,8 +48,9 @@ _CURES: dict[Cause, str] = {
     "locked": "another process is using it: try again",
     "unopened": "it can't be opened: check the path and its permissions",
     "failing": "the disk is full or failing: free space or repair it, and try again",
+    "moved": "it was moved, replaced or deleted since it was opened: put it back, or open the store again",
 }
-_LASTING: dict[Cause, type[Auth0MetaError]] = {"foreign": ConfigError, "damaged": ExternalDamagedError}
+_LASTING: dict[str, type[Auth0MetaError]] = {"foreign": ConfigError, "damaged": ExternalDamagedError}
 """What trying again does not help with."""
 
 _inherited: list[sqlite3.Connection] = []
@@ -80,6 +82,7 @@ class SqliteStore(Closing):
         self, path: str | os.PathLike[str], /, *, name: str | None = None, clock: Clock = SYSTEM_CLOCK
     ) -> None:
         self._db: sqlite3.Connection | None = None
+        self._inode: tuple[int, int] | None = None
         self._closed = False
         self._renew_locks()
         try:
@@ -120,6 +123,11 @@ class SqliteStore(Closing):
     def path(self) -> Path:
         """Return the path of the file."""
         return self._path
+
+    @property
+    def url(self) -> str:
+        """Return what `open_store` opens this store by, from any folder."""
+        return f"sqlite:///{self._file}"
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self._name!r}: {self._path}>"
@@ -255,13 +263,20 @@ class SqliteStore(Closing):
                 if self._db is None:
                     self._db = open_database(self._file, "mode=rw", write=True, threads=True)
                     self._db.execute("PRAGMA secure_delete = ON")
+                    self._inode = self._inode or self._inode_now()
+                if self._inode_now() != self._inode:  # SQLite would write on, to a file without a name
+                    raise self._failure("moved", key)
                 yield self._db
             except UnicodeDecodeError:
                 raise self._failure("damaged", key) from None
             except sqlite3.Error as error:
                 raise self._failure(cause_of(error), key) from None
 
-    def _failure(self, cause: Cause, key: str | None) -> Auth0MetaError:
+    def _inode_now(self) -> tuple[int, int] | None:
+        status = status_of(self._file)
+        return None if status is None else (status.st_dev, status.st_ino)
+
+    def _failure(self, cause: Cause | Literal["moved"], key: str | None) -> Auth0MetaError:
         at = f"{self._name}/{key}" if key else ""
         kind = _LASTING.get(cause, ExternalUnavailableError)
         message = f"{at}{at and ': '}{self._path} can't be used: {_CURES[cause]}"
@@ -284,12 +299,3 @@ class SqliteStore(Closing):
     def _empty_log(db: sqlite3.Connection) -> None:
         """Leave nothing of what was deleted in the write-ahead log, unless another process is reading just now."""
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-
-
-def default_name(text: str) -> str:
-    """Return the name of a store whose file or database has this name.
-
-    >>> default_name("big"), default_name("Überlauf 2")
-    ('big', 'berlauf-2')
-    """
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:MOST_NAME] or "store"

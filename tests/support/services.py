@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def _running(command: list[str], probe: list[str], folder: Path, **options: Any)
             _wait_until_it_responds(process, probe, log)
             yield
         finally:
-            process.terminate()
+            # SIGINT ends PostgreSQL's connections; SIGTERM would wait for their clients.
+            process.send_signal(signal.SIGINT)
             process.wait(timeout=START_SECONDS)
 
 
@@ -60,39 +62,75 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"redis://127.0.0.1:{port}/0"
 
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """Start a PostgreSQL on new, empty files, and return the URL of its superuser, who has no password."""
-    programs = {name: program(name) for name in ("initdb", "postgres", "pg_isready")}
-    port = str(free_port())
-    # Not in pytest's folder: PostgreSQL refuses to run as root, and no other user can enter that folder.
-    with tempfile.TemporaryDirectory(prefix="auth0-meta-postgres-") as name:
-        folder = Path(name)
-        options: dict[str, Any] = {"cwd": name}
+class Postgres:
+    """A PostgreSQL on new, empty files, which a test may stop and start again.
+
+    `url` is the URL of its superuser, who has no password.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._programs = {name: program(name) for name in ("initdb", "postgres", "pg_isready")}
+        self._folder, self._port = folder, str(free_port())
+        self._options: dict[str, Any] = {"cwd": str(folder)}
+        self._stack = ExitStack()
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
-            options |= {"user": "postgres", "group": "postgres", "extra_groups": []}
-        data = str(folder / "data")
+            self._options |= {"user": "postgres", "group": "postgres", "extra_groups": []}
+        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+        where = [
+            "-D",
+            str(folder / "data"),
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "-N",
+        ]
         subprocess.run(
-            [
-                programs["initdb"],
-                "-D",
-                data,
-                "-U",
-                "postgres",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--locale=C",
-                "-N",
-            ],
+            [self._programs["initdb"], *where],
             check=True,
             capture_output=True,
             timeout=START_SECONDS,
-            **options,
+            **self._options,
         )
-        server = [programs["postgres"], "-D", data, "-p", port, "-h", "127.0.0.1", "-k", "", "-F"]
-        probe = [programs["pg_isready"], "-q", "-h", "127.0.0.1", "-p", port]
-        with _running(server, probe, folder, **options):
-            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+
+    def start(self) -> None:
+        """Start it, and wait until it responds."""
+        server = [
+            self._programs["postgres"],
+            "-D",
+            str(self._folder / "data"),
+            "-p",
+            self._port,
+            "-h",
+            "127.0.0.1",
+        ]
+        probe = [self._programs["pg_isready"], "-q", "-h", "127.0.0.1", "-p", self._port]
+        self._stack.enter_context(_running([*server, "-k", "", "-F"], probe, self._folder, **self._options))
+
+    def stop(self) -> None:
+        """Stop it, as a restart does: connections are ended, and what was committed is on the disk."""
+        self._stack.close()
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """Run a PostgreSQL until the block ends."""
+    # Not in pytest's folder: PostgreSQL refuses to run as root, and no other user can enter that folder.
+    with tempfile.TemporaryDirectory(prefix="auth0-meta-postgres-") as name:
+        server = Postgres(Path(name))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Start a PostgreSQL, and return the URL of its superuser, who has no password."""
+    with postgres() as server:
+        yield server.url
