@@ -32,7 +32,7 @@ telemetry
 models
 changes ratelimit auth external
 checks
-warn arguments threads
+warn arguments threads markup
 files
 errors clock forks redact record _version
 """
@@ -100,6 +100,9 @@ THIRD_PARTY: dict[str, dict[str, str]] = {
 PURE = (
     "arguments",
     "record",
+    "markup.*",
+    "audit.summary",
+    "audit.html_report",
     "changes.*",
     "checks.*",
     "models",
@@ -116,7 +119,6 @@ PURE = (
     "migrate.planning.summary",
     "migrate.planning.watched_user",
     "audit.read_report",
-    "audit.report",
     "audit.report_types",
 )
 # What reads a clock, draws a random number, waits, or does I/O.

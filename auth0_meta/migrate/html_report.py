@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from html import escape
 from typing import Any
 
+from auth0_meta.markup.page import cell, head, page, table, text
 from auth0_meta.migrate.api import JobFile, Status, status_of
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import BAD_OUTCOMES
@@ -20,15 +20,9 @@ _MOST_NAMED = 200
 _WIDTH, _HEIGHT, _LEFT, _FLOOR = 720, 180, 46, 156
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --soft: #667; --line: #d5d9df; --rate: #2563a8; --bad: #b3261e; --limit: #8a6d00; --paper: #fff }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --soft: #9aa; --line: #3a4048; --rate: #78b0ee; --bad: #ff8a80; --limit: #e0b84c; --paper: #16191d } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; margin: .5rem 0 1.5rem } th, td { text-align: left; padding: .15rem 1.2rem .15rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere }
-td.n { text-align: right; font-variant-numeric: tabular-nums } h2 { margin-top: 2rem } svg { width: 100%; height: auto } .soft { color: var(--soft) }
-svg text { font: 11px system-ui, sans-serif; fill: var(--soft) } .rate { fill: none; stroke: var(--rate); stroke-width: 1.5 } .limit { fill: none; stroke: var(--limit); stroke-dasharray: 5 4 }
-.refused { fill: var(--bad) } .axis { stroke: var(--line) } .bar { fill: var(--rate) } .bar.bad { fill: var(--bad) }
+main { max-width: 60rem } table { width: auto } figure > svg { width: 100%; height: auto }
+.rate { fill: none; stroke: var(--accent); stroke-width: 1.5 } .limit { fill: none; stroke: var(--warn); stroke-dasharray: 5 4 } .refused { fill: var(--bad) }
 """
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 @discreet
@@ -68,14 +62,7 @@ def render(job: JobFile, /, *, as_json: bool = False) -> str:
             _table("Not planned", ("user or row", "kind", "why"), ledger.problems(_MOST_NAMED)),
             _table("Keys touched", ("key", "users"), keys),
         ]
-    page = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f"<title>{escape(str(job))}</title><style>{_STYLE}</style></head><body>\n"
-        + "\n".join(body)
-        + "\n</body></html>\n"
-    )
-    return printable(page, lines=True)
+    return page(str(job), body, style=_STYLE)
 
 
 def _head(job: str, status: Status) -> str:
@@ -93,7 +80,7 @@ def _head(job: str, status: Status) -> str:
         ("invalid", summary.invalid),
         ("past 10 KB", summary.oversize),
     ]
-    return f"<h1>{escape(job)}</h1>" + _table("", ("", ""), rows) + _outcomes("Users by state", status.counts)
+    return f"<h1>{text(job)}</h1>" + _table("", ("", ""), rows) + _outcomes("Users by state", status.counts)
 
 
 def _run(run: RunReport, bins: Sequence[Mapping[str, float]]) -> str:
@@ -169,26 +156,21 @@ def _outcomes(title: str, counts: Mapping[str, int]) -> str:
         css = "bar bad" if name in BAD_OUTCOMES else "bar"
         wide = round(users / top * (_WIDTH - 240), 1)
         rows.append(
-            f'<text x="0" y="{n * 22 + 15}">{escape(name)}</text>'
+            f'<text x="0" y="{n * 22 + 15}">{text(name)}</text>'
             f'<rect class="{css}" x="90" y="{n * 22 + 3}" width="{wide}" height="15"/>'
             f'<text x="{96 + wide}" y="{n * 22 + 15}">{users}</text>'
         )
-    chart = f'<svg viewBox="0 0 {_WIDTH} {len(rows) * 22 + 4}" role="img" aria-label="{escape(title)}">{"".join(rows)}</svg>'
-    return f"<figure><figcaption>{escape(title)}</figcaption>{chart}</figure>"
+    chart = f'<svg viewBox="0 0 {_WIDTH} {len(rows) * 22 + 4}" role="img" aria-label="{text(title)}">{"".join(rows)}</svg>'
+    return f"<figure><figcaption>{text(title)}</figcaption>{chart}</figure>"
 
 
 def _table(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    cells = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    if not cells:
-        return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    head = f"<tr>{head}</tr>" if any(names) else ""
-    return (f"<h2>{escape(title)}</h2>" if title else "") + f"<table>{head}{cells}</table>"
-
-
-def _cell(value: object) -> str:
-    number = ' class="n"' if isinstance(value, int | float) else ""
-    return f"<td{number}>{escape(str(value))}</td>"
+    """Return a table with a title; without names it is a list of facts, each with its name first."""
+    if any(names):
+        cells = table(names, ([cell(value) for value in row] for row in rows), numbers=("users",))
+    else:
+        cells = table((), ((head(name), cell(str(value))) for name, value in rows))
+    return f"<h2>{text(title)}</h2>{cells}" if title and cells else cells
 
 
 def when(epoch: float) -> str:
