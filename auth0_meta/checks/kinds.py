@@ -97,8 +97,9 @@ _KINDS: tuple[Kind, ...] = (
         "secret",
         "Secret or personal number",
         "A value looks like a password, token, card number or national id, and metadata is not a secure store.",
-        "Delete it, and revoke what was stored.",
+        "Delete it, revoke what was stored, and purge the job file, which holds it too.",
         "high",
+        (_READY.format("drop_keys.py"),),
     ),
     # FIELDS: user_metadata can be edited by users; what decides about access belongs into app_metadata.
     Kind(
@@ -114,7 +115,7 @@ _KINDS: tuple[Kind, ...] = (
         "reserved_name",
         "Reserved name",
         "app_metadata has a first-level key that Auth0 reserves, so that updates of it are refused.",
-        "Rename the key while it can still be read.",
+        "Rename the key while it can still be read: see Names that Auth0 refuses in docs/migrations.md.",
         "high",
     ),
     # FIELDS: names must not contain "." or "$".
@@ -163,7 +164,7 @@ _KINDS: tuple[Kind, ...] = (
         "A key is named for data of one device or session, which parallel logins overwrite for each other.",
         "Keep it in session or refresh-token metadata (api.session.set_metadata), and drop it here.",
         "medium",
-        (_READY.format("drop_unused_keys.py"),),
+        (_READY.format("drop_unused_keys.py --fields last_login"),),
     ),
     # SEARCH: keep a field below 2 KB.
     Kind(
