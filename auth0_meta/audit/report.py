@@ -1,7 +1,8 @@
-"""What an audit has found: immutable values, their JSON, and the comparison with an earlier audit; PURE."""
+"""What an audit has found: immutable values, their JSON and HTML, and the comparison with an earlier audit."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
@@ -9,6 +10,8 @@ import attrs
 
 from auth0_meta.audit.read_report import Fields, document_of
 from auth0_meta.audit.report_types import AuditJSON, Checks
+from auth0_meta.errors import InputError
+from auth0_meta.files.paths import replacing
 from auth0_meta.redact import discreet
 
 SIZE_KINDS = frozenset({"oversized", "over_allowance", "near_limit"})
@@ -117,14 +120,43 @@ class AuditReport:
     checks: Checks = "all"
     seconds: float = 0.0
 
-    def to_json(self) -> AuditJSON:
+    def to_json(self, *, baseline: AuditReport | None = None) -> AuditJSON:
         """Return the report as JSON, which `from_json` reads.
+
+        `baseline`: an earlier report; then the field `baseline` has when that was made, and the differences.
 
         >>> report = AuditReport(generated_at="2026-12-01T12:00:00Z", source="export", users=0)
         >>> report.to_json()["problems"]
         {'count': 0, 'examples': []}
         """
-        return cast("AuditJSON", attrs.asdict(self, value_serializer=_plain))
+        document = attrs.asdict(self, value_serializer=_plain)
+        if baseline is not None:
+            differences = [attrs.asdict(one) for one in self.compare(baseline)]
+            document["baseline"] = {"generated_at": baseline.generated_at, "differences": differences}
+        return cast("AuditJSON", document)
+
+    def to_html(self, path: str | os.PathLike[str], /, *, baseline: AuditReport | None = None) -> None:
+        """Write the report to a file as one HTML page with plots, which needs no script and no other file.
+
+        `baseline`: an earlier report; then the page shows what is new, what grew, and what is gone.  Only this user can
+        read the file.  An earlier file there is replaced once the page is complete.  Raises `InputError` if it can't be
+        written, for example because it belongs to somebody else; then nothing has changed.
+
+        >>> import tempfile, pathlib
+        >>> report = AuditReport(generated_at="2026-12-01T12:00:00Z", source="export", users=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     report.to_html(pathlib.Path(folder) / "audit.html")
+        ...     (pathlib.Path(folder) / "audit.html").read_text()[:15]
+        '<!doctype html>'
+        """
+        from auth0_meta.audit.html_report import render  # noqa: PLC0415  # few programs want a page
+
+        page = render(self.to_json(baseline=baseline))
+        try:
+            with replacing(path) as file:
+                file.write(page)
+        except OSError as error:
+            raise InputError(f"{os.fspath(path)!s} can't be written: {error.strerror or error}") from None
 
     @classmethod
     def from_json(cls, document: Mapping[str, object] | str | bytes, /) -> AuditReport:
