@@ -22,7 +22,8 @@ _PARTS = {
     "<mac>": r"(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}",
     "<user_id>": r"[a-z][\w-]{0,63}\|[\w|.@-]+",
     "<phone>": r"\+\d{7,15}",
-    "<id>": r"[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9a-f]{24,}|[0-9A-F]{24,}",
+    "<id>": r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
+    r"|(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{16,}|(?=\d*[A-F])(?=[A-F]*\d)[0-9A-F]{16,}",
     "<number>": r"(?<!\d\.)\d{6,}(?!\.\d)",
 }
 # A longer key is no name, whatever it consists of.

@@ -91,3 +91,10 @@ def test_most_random_ids_are_recognized_and_none_is_shown(alphabet: str) -> None
     templates = [dynamic(f"mfa_required_{key}") for key in keys]
     assert templates.count("mfa_required_<id>") > 1_850
     assert all(template is None or len(template) < 36 for template in templates)
+
+
+@pytest.mark.parametrize("digits", ["0123456789abcdef", "0123456789ABCDEF"])
+def test_ids_of_16_hexadecimal_digits_are_recognized(digits: str) -> None:
+    """All of them: half a UUID is what many programs call an id."""
+    chance = Random(1)
+    assert {dynamic("".join(chance.choices(digits, k=16))) for _ in range(2_000)} <= {"<id>", "<number>"}
