@@ -259,6 +259,13 @@ TYPES: tuple[Shape, ...] = (
 )  # fmt: skip
 
 
+def plan_of_subscription(p: Plant) -> None:
+    """Plant a plan in an object whose name may be taken for authorization data itself."""
+    place = p.put(USER, "subscription", "plan", "pro")
+    p.fault("authorization_in_user_metadata", place)
+    p.fault("authorization_in_user_metadata", place[:-1], certain=False)
+
+
 AUTHORIZATION: tuple[Shape, ...] = (
     *(
     one("authorization_in_user_metadata", USER, *path, value=always(value))
@@ -267,14 +274,31 @@ AUTHORIZATION: tuple[Shape, ...] = (
         (("scope",), "openid admin"), (("is_admin",), False), (("isAdmin",), True), (("admin",), True), (("userRole",), "owner"),
         (("user_role",), "owner"), (("subscription_plan",), "gold"), (("is_superuser",), True), (("entitlements",), ["export"]),
         (("access_level",), 3), (("company", "is_admin"), True), (("org", "roles"), ["owner"]), (("account", "permissions"), []),
-        (("privileges",), ["all"]), (("Permissions",), {"billing": "write"}), (("subscription", "plan"), "pro"),
+        (("privileges",), ["all"]), (("Permissions",), {"billing": "write"}),
     )
     ),
+    plan_of_subscription,
     in_list("authorization_in_user_metadata", USER, "memberships", key="role", value=lambda r: "owner"),
 )  # fmt: skip
 
+
+def of_device(*path: str, value: Any, may: tuple[str, ...]) -> Shape:
+    """Return a shape: data of a device or session, whose parts may be named for it as well."""
+
+    def plant(p: Plant) -> None:
+        place = p.put(*path, value)
+        p.fault("device_state", place)
+        for kind in may:
+            p.fault(kind, place, certain=False)
+        for item in value if isinstance(value, list) else [value]:
+            for key in item if isinstance(item, dict) else ():
+                p.fault("device_state", (*place, key), certain=False)
+
+    return plant
+
+
 DEVICE: tuple[Shape, ...] = tuple(
-    one("device_state", *path, value=always(value), may=may)
+    of_device(*path, value=value, may=may)
     for path, value, may in (
         ((USER, "device_id"), "d-1", ()), ((APP, "deviceId"), "d-2", ()), ((APP, "session_id"), "s-1", ()), ((USER, "sessionId"), "s-2", ()),
         ((APP, "last_device"), "Pixel 9", ()), ((USER, "current_session"), {"id": "s-3", "since": 5}, ()), ((APP, "device_fingerprint"), "f-1", ()),

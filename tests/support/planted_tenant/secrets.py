@@ -9,7 +9,7 @@ from collections.abc import Callable
 from random import Random
 
 from .clean import token, uid
-from .plant import APP, BASE62, USER, Shape, in_list, one
+from .plant import APP, BASE62, USER, Plant, Shape, in_list, one
 
 
 def jwt(r: Random) -> str:
@@ -35,6 +35,13 @@ def pem(kind: str) -> Callable[[Random], str]:
 def grouped(digits: str, mark: str) -> str:
     """Return digits in groups of four."""
     return mark.join(re.findall(".{1,4}", digits))
+
+
+def under_a_dynamic_key(p: Plant) -> None:
+    """Plant a token in the data of one connection."""
+    place = p.put(APP, "connections", p.dynamic(uid(p.chance)), "token", jwt(p.chance))
+    p.fault("dynamic_keys", place[:-1])
+    p.fault("secret", place)
 
 
 CARDS = (
@@ -100,10 +107,9 @@ SECRETS: tuple[Shape, ...] = (
         ((APP, "aadhaar"), lambda r: "2341 2341 2346"),
     )
     ),
-
     in_list("secret", APP, "integrations", key="value", value=jwt),
     in_list("secret", USER, "wallet", key="no", value=lambda r: r.choice(CARDS)),
     lambda p: p.fault("secret", p.put(APP, "keyring", ["red", "sk_" + "live_" + token(p.chance, 24, BASE62)])),
     lambda p: p.fault("secret", p.put(USER, "cards_used", ["4111-1111-1111-1111"])),
-    lambda p: p.fault("secret", (APP, "connections", "<>", "token") if p.put(APP, "connections", p.dynamic(uid(p.chance)), "token", jwt(p.chance)) else ()),
+    under_a_dynamic_key,
 )  # fmt: skip
