@@ -8,15 +8,16 @@ As long as you have the job file of `auth0-meta offload`, `auth0-meta migrate un
 Edit the constants.  Each value is compared with the pointer's length and SHA-256; a user whose value is not in the store is
 left out and named.  A pointer that belongs to another user is refused, because users may edit `user_metadata`.
 
-The values stay in the store too: `store.forget(user_id)` deletes those of a user.
+Leave a password out of the URL: PGPASSWORD and ~/.pgpass work here, and the variables AUTH0_* do not.  The values stay in
+the store too; `store.forget(user_id)` deletes those of a user.
 """
 
 from __future__ import annotations
 
 from auth0_meta import MetadataTransaction, User
-from auth0_meta.external import SqliteStore, is_pointer, load
+from auth0_meta.external import is_pointer, load, open_store
 
-STORE = SqliteStore("big.db")
+STORE = open_store("sqlite:///big.db")
 USER_METADATA = ("avatar", "cart")
 APP_METADATA = ("api_cache", "directory_groups")
 

@@ -24,7 +24,7 @@ DATED = {"devices": "at"}
 IDLE = ("last_device", "session_id")
 
 
-def unused(entry: Any, date: str) -> bool:
+def unused(entry: Mapping[str, Any] | None, date: str) -> bool:
     """Return whether an entry's date, in ISO 8601 or in milliseconds since 1970, is before `SINCE`."""
     value = entry.get(date) if isinstance(entry, Mapping) else None
     if isinstance(value, int | float):
@@ -40,7 +40,7 @@ def migrate(user: User, tx: MetadataTransaction) -> None:
     """Drop old entries, and what idle users have left behind, from both bags."""
     for bag in (tx.user_metadata, tx.app_metadata):
         for path, date in DATED.items():
-            entries = bag.get(path)
+            entries: list[Any] | dict[str, Any] | None = bag.get(path)
             if isinstance(entries, list):
                 kept: Any = [entry for entry in entries if not unused(entry, date)]
             elif isinstance(entries, dict):

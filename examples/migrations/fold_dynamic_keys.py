@@ -25,7 +25,7 @@ PREFIXES = ("mfa_required_",)
 DYNAMIC = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|\d{4}-\d\d-\d\d.*|\d+", re.IGNORECASE)
 
 
-def item(key: str, entry: Any) -> dict[str, Any]:
+def item(key: str, entry: dict[str, Any] | None) -> dict[str, Any]:
     """Return an entry with its key as `id`."""
     return (
         {"id": key, **entry} if isinstance(entry, dict) and "id" not in entry else {"id": key, "value": entry}
@@ -36,7 +36,7 @@ def migrate(user: User, tx: MetadataTransaction) -> None:
     """Fold the dynamic keys of both bags."""
     for bag in (tx.user_metadata, tx.app_metadata):
         for path, field in OBJECTS.items():
-            entries = bag.get(path)
+            entries: dict[str, Any] | None = bag.get(path)
             if isinstance(entries, dict) and entries and all(DYNAMIC.fullmatch(key) for key in entries):
                 items = [item(key, entry) for key, entry in entries.items()]
                 bag.set(path, sorted(items, key=lambda each: str(each.get(field, "")))[-KEEP:])

@@ -14,6 +14,8 @@ a store of your own.  `auth0-meta migrate undo trim.db` puts the older items bac
 
 from __future__ import annotations
 
+from typing import Any
+
 from auth0_meta import MetadataTransaction, User
 
 USER_METADATA = {"devices": 10}
@@ -24,6 +26,6 @@ def migrate(user: User, tx: MetadataTransaction) -> None:
     """Keep the last items of each list."""
     for bag, lists in ((tx.user_metadata, USER_METADATA), (tx.app_metadata, APP_METADATA)):
         for path, keep in lists.items():
-            items = bag.get(path)
+            items: list[Any] | None = bag.get(path)
             if isinstance(items, list) and len(items) > keep:
                 bag.set(path, items[len(items) - keep :])
