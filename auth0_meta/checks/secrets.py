@@ -1,53 +1,35 @@
 """What looks like a secret, a token, a card number or a national id; PURE.
 
-Metadata is not a secure data store; source: Auth0's metadata field names and types.  No reason contains the value.
+Metadata is not a secure data store; source: Auth0's metadata field names and types.  Reasons never contain the value.
+The whole text is examined, however long: every pattern reads a character a bounded number of times.
 """
 
 from __future__ import annotations
 
-import functools
-import re
+from typing import Any, Final, TypeAlias
 
-_TELLING_NAMES = frozenset({
-    "accesstoken", "apikey", "apisecret", "cardnumber", "clientsecret", "creditcard", "creditcardnumber",
-    "cvc", "cvv", "cvv2", "passphrase", "passwd", "password", "privatekey", "refreshtoken", "secret", "secretkey",
-    "socialsecuritynumber", "ssn",
-})  # fmt: skip
-"""Key names, in lower case and without `_` and `-`, that make any string a secret, whatever it looks like."""
+from auth0_meta.checks.cards import CARD
+from auth0_meta.checks.national_ids import is_national_id
+from auth0_meta.checks.numbers import number
+from auth0_meta.checks.shapes import is_masked, shape_of
+from auth0_meta.checks.telling import Telling, telling
+from auth0_meta.checks.tokens import token
 
-_SECRETS = {
-    "a private key": r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----",
-    # One start in each run of its letters: after each "-", every start would read the rest of the run again.
-    "a JSON Web Token": r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",
-    "a Stripe key": r"\b[rs]k_live_[0-9A-Za-z]{10,}",
-    "an AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
-    "a GitHub token": r"\b(?:gh[oprsu]_[0-9A-Za-z]{30,}|github_pat_\w{30,})",
-    "a GitLab token": r"\bglpat-[\w-]{20,}",
-    "a Slack token": r"\bxox[abeoprs]-[0-9A-Za-z-]{10,}",
-    "a Google API key": r"\bAIza[\w-]{35}",
-    "a SendGrid key": r"\bSG\.[\w-]{16,}\.[\w-]{16,}",
-}
-# The first digits are those of payment networks, so a time in milliseconds (13 digits, 1...) never matches.
-_CARD = r"(?<![\w+.-])(?:2[2-7]|[3-6]\d)(?:[ -]?\d){11,17}(?![\w-])"
-BY_NAME = "a secret, by its name"
-_SHORTEST = 13
-# The rest of a longer text is not examined: a megabyte would take half a second, in which no other thread runs.
-_EXAMINED = 65_536
+BY_NAME: Final = "a secret, by its name"
+NATIONAL_ID: Final = "a national id"
+_SHORTEST: Final = 10
+"""Characters of the shortest secret that is recognized by itself."""
+_FEWEST_DIGITS: Final = 6
+"""Digits that a card number or national id has at least, even if a name says what it is."""
 
 
-@functools.cache
-def _patterns() -> tuple[dict[str, re.Pattern[str]], re.Pattern[str]]:
-    """Compile on first use, not at import."""
-    return {what: re.compile(pattern) for what, pattern in _SECRETS.items()}, re.compile(_CARD, re.ASCII)
-
-
-def telling_name(key: str, /) -> bool:
-    """Return whether a key is named for secrets, so that any text under it is one.
+def telling_name(key: str, /) -> Telling:
+    """Return what the name of a key says of what is under it: "" or "another number" if nothing secret.
 
     >>> telling_name("clientSecret"), telling_name("secretary")
-    (True, False)
+    ('secret', '')
     """
-    return key.lower().replace("_", "").replace("-", "") in _TELLING_NAMES
+    return telling(key)
 
 
 def secret(text: str, /, key: str = "") -> str | None:
@@ -56,59 +38,101 @@ def secret(text: str, /, key: str = "") -> str | None:
     >>> secret("4111 1111 1111 1111"), secret("dark", "theme"), secret("x", "password")
     ('a card number', None, 'a secret, by its name')
     """
-    if text and key and telling_name(key):
-        return BY_NAME
+    name = telling(key) if key else ""
+    if name and name != "another number" and (what := _named(text, name)) is not None:
+        return what
     if len(text) < _SHORTEST:
         return None
-    secrets, card = _patterns()
-    text = text[:_EXAMINED]
-    for what, pattern in secrets.items():
-        if pattern.search(text):
-            return what
-    if any(_luhn(match.group()) for match in card.finditer(text)):
-        return "a card number"
-    return None
+    if (what := token(text)) is not None:
+        return what
+    return number(text, shape_of(text), bare=name != "another number")
 
 
 def may_hold_secret(line: bytes, /) -> bool:
-    """Return False if no text of a JSON document looks like a secret by itself, so that only names need a look.
+    """Return False if no text in a line of JSON looks like a secret by itself.
 
-    >>> may_hold_secret(b'{"theme": "dark"}')
-    False
+    Finding that out costs more than to ask for each text, so it is always worth asking.
+
+    >>> may_hold_secret(b"{}")
+    True
     """
-    return secret(line.decode("utf-8", "replace")) is not None
+    return bool(line)
+
+
+def _named(text: str, name: Telling) -> str | None:
+    """Return what a text is, given what the name of its key says."""
+    if name == "secret":
+        return None if not text or is_masked(text) else BY_NAME
+    if name == "token":
+        return BY_NAME if _looks_random(text) else None
+    if len(text) > _LONGEST_NUMBER or (digits := shape_of(text).count("0")) < _FEWEST_DIGITS:
+        return None
+    if name == "card":
+        return CARD if digits >= _FEWEST_CARD_DIGITS and not any(map(str.isalpha, text)) else None
+    if name == "person" or is_national_id(text):
+        return NATIONAL_ID
+    return None
+
+
+_LONGEST_NUMBER: Final = 40
+_FEWEST_CARD_DIGITS: Final = 12
+
+
+def _looks_random(text: str) -> bool:
+    """Return whether a text is long, one word, and has digits and letters."""
+    return len(text) >= 16 and 0 < shape_of(text).count("0") < len(text) and not any(map(str.isspace, text))
+
+
+def secret_number(value: float, /, key: str) -> str | None:
+    """Return what the number under a key looks like, or None: only the name of the key says so.
+
+    >>> secret_number(4111111111111111, "card_number"), secret_number(4111111111111111, "id")
+    ('a card number', None)
+    """
+    name = telling(key)
+    if name not in _NUMBERS or isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        return None
+    return _named(str(value), name) if value < _LARGEST else None
+
+
+_NUMBERS: Final = frozenset({"card", "person", "perhaps a person"})
+_LARGEST: Final = 10**20
 
 
 def sensitive(value: object, path: tuple[str, ...], /) -> str | None:
-    """Return why a value looks like a secret or a card number, or None if it does not.
+    """Return why a value looks like a secret, a card number or a national id, or None if it does not.
 
-    Strings at any depth are examined.  The reason names the path and never contains the value.
+    Texts at any depth are examined.  The reason names the path and never contains the value.
 
     >>> sensitive({"card": "4111 1111 1111 1111"}, ("billing",))
     'billing.card looks like a card number'
     >>> sensitive("dark", ("theme",)) is None
     True
     """
-    if isinstance(value, str):
-        what = secret(value, path[-1] if path else "")
-        if what is None:
-            return None
-        where = ".".join(path)
-        return (
-            f"{where} has a name that is used for secrets"
-            if what is BY_NAME
-            else f"{where} looks like {what}"
-        )
-    if isinstance(value, dict):
-        found = (sensitive(item, (*path, str(key))) for key, item in value.items())
-    elif isinstance(value, (list, tuple)):
-        found = (sensitive(item, path) for item in value)
-    else:
-        return None
-    return next((reason for reason in found if reason), None)
+    # Each item with its last key and the way to it, which is put together only for a reason.
+    found: list[tuple[Any, _Way]] = [(value, (None, path))]
+    while found:
+        item, way = found.pop()
+        if isinstance(item, str):
+            what = secret(item, way[1][-1] if way[1] else "")
+            if what is BY_NAME:
+                return f"{_dotted(way)} has a name that is used for secrets"
+            if what is not None:
+                return f"{_dotted(way)} looks like {what}"
+        elif isinstance(item, dict):
+            found.extend((inner, (way, (str(key),))) for key, inner in reversed(item.items()))
+        elif isinstance(item, (list, tuple)):
+            found.extend((inner, way) for inner in reversed(item))
+    return None
 
 
-def _luhn(number: str) -> bool:
-    """Return whether the last digit of a card number is right; separators are ignored."""
-    digits = [int(digit) for digit in reversed(number) if digit.isdigit()]
-    return sum(digits[::2] + [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]) % 10 == 0
+_Way: TypeAlias = "tuple[_Way | None, tuple[str, ...]]"
+
+
+def _dotted(way: _Way) -> str:
+    keys: list[str] = []
+    at: _Way | None = way
+    while at is not None:
+        at, last = at
+        keys.extend(reversed(last))
+    return ".".join(reversed(keys))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
-_PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
+# Plurals of abbreviations (IDs), abbreviations (IP), words (Login), digits.
+_PIECES = re.compile(r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
+_LONGEST = 256
+"""The rest of a longer key is not read: it is data, not a name."""
 
 
+@functools.lru_cache(4096)
 def words(key: str, /) -> tuple[str, ...]:
     """Return the words of a key in lower case, however they are joined.
 
-    >>> words("lastLoginIP"), words("last-login_ip"), words("oauth2")
-    (('last', 'login', 'ip'), ('last', 'login', 'ip'), ('oauth', '2'))
+    >>> words("lastLoginIP"), words("last-login_ip"), words("deviceIDs2")
+    (('last', 'login', 'ip'), ('last', 'login', 'ip'), ('device', 'ids', '2'))
     """
-    return tuple(piece.lower() for piece in _PIECES.findall(key))
+    return tuple(piece.lower() for piece in _PIECES.findall(key[:_LONGEST]))
