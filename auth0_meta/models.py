@@ -145,8 +145,8 @@ UserId = str | User
 class Wait(Record):
     """One wait before it begins: the argument of `on_wait`.
 
-    `reason`: "rate limit" (a 429), "pacing" (the bucket is dry), "server error" or "connection".  `seconds`: how long
-    it will take.  `retry_at`: when it ends, epoch seconds by the local clock.  `attempt`: 1 for the first wait of this
+    `reason`: "rate limit" (a 429), "pacing" (the bucket is dry), "server error", "connection", or "external store" (an
+    offload's store fails).  `seconds`: how long it will take.  `retry_at`: when it ends, epoch seconds by the local clock.  `attempt`: 1 for the first wait of this
     operation.  `bucket`: the route group, "users read", "users write", "other" or "token".  `method`: that of the
     request that waits.  `user_id`: the user whom the operation is about, or None.
     """

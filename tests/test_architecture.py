@@ -39,7 +39,7 @@ errors clock forks redact record _version
 
 # The folders of the larger packages, in the same order.
 SUBLAYERS = {
-    "migrate": "__init__ > html_report review > api > applying > planning > ledger > waits > blame estimate events report_types",
+    "migrate": "__init__ > html_report review > api offload_api > plan_file > applying > offloading > planning > ledger > waits > blame estimate events report_types",
     "actions": "web > __init__ > login_hook > trigger > runner > execution > api > redirect"
     " > suspended_logins > staging cache unsupported outcome registry failure claims > event",
     "emulator": "process > __init__ > tenant > in_process decorator > control > tenant_users > serving > pipeline > fault_response unserved"

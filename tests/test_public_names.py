@@ -37,9 +37,9 @@ EXPORTED = {
         save""",
     "auth0_meta.migrate": """
         ApplyProgress BadLine ByEmail ChangeFile Connect Cost CostReport CostsReport DriftPolicy Event ExportProgress
-        ExportSource FileSource Found InvalidReport JobFile JobReport Listener Migration MigrationEvent PlanProgress
-        PlanSummary Rates RatesReport RunReport RunResult SearchSource Source Status StatusReport SummaryReport
-        TroubleReport UserChange UserDone Waiting apply plan purge render report status undo""",
+        ExportSource FileSource Found InvalidReport JobFile JobReport Listener Migration MigrationEvent Moved MovedReport PathMoved
+        PathMovedReport Paths PlanProgress PlanSummary Rates RatesReport RunReport RunResult SearchSource Source Status StatusReport SummaryReport
+        TroubleReport UserChange UserDone Waiting apply offload plan purge render report status undo""",
     "auth0_meta.testing": "FakeClock Simulation asimulate simulate",
 }
 # errors.py itself lists the errors, and test_packaging.py compares them.

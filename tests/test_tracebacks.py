@@ -61,7 +61,7 @@ PACKAGES = (
 VALUES = """
     ActionObject Api ApplyProgress BagChange BatchResult BatchResults ByEmail CacheRecord CacheResult Change
     Check Clock CommitResult Cost Difference Entry ExportProgress ExternalStore FakeClock Fault Finding Found Hook Job KeyWeight Login
-    OversizedUser Page PlanProgress PlanSummary Problems Progress Rates RecordedResponse Redirect RunResult Sizes Source
+    Moved OversizedUser Page PathMoved PlanProgress PlanSummary Problems Progress Rates RecordedResponse Redirect RunResult Sizes Source
     State States Status Switches UserDone
     Wait Waiting"""
 # What no mistake below raises.

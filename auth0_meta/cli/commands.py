@@ -8,5 +8,6 @@ COMMANDS = {
     "doctor": "Check token, scopes, audience, clock and rate limit, and say how to fix them.",
     "emulator": "Run a local Auth0 tenant.",
     "migrate": "Change many users: plan, review, apply at the tenant's pace, resume, undo.",
+    "offload": "Move large values out of the profiles into a database of your own: plan it.",
     "user": "Find, list and show users, and change one user's metadata.",
 }

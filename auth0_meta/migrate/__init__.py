@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auth0_meta.migrate.api import JobFile, Listener, Migration, Status, apply, plan, purge, status, undo
+from auth0_meta.migrate.api import Migration, Status, apply, plan, purge, status, undo
 from auth0_meta.migrate.applying.run_result import RunResult
 from auth0_meta.migrate.events import (
     ApplyProgress,
@@ -13,17 +13,22 @@ from auth0_meta.migrate.events import (
     Waiting,
 )
 from auth0_meta.migrate.html_report import render, report
+from auth0_meta.migrate.offload_api import offload
+from auth0_meta.migrate.offloading.paths import Paths
+from auth0_meta.migrate.plan_file import JobFile, Listener
 from auth0_meta.migrate.planning.addresses import ByEmail
 from auth0_meta.migrate.planning.change_file import ChangeFile, UserChange
 from auth0_meta.migrate.planning.files import BadLine
 from auth0_meta.migrate.planning.replan import DriftPolicy
 from auth0_meta.migrate.planning.sources import Connect, ExportSource, FileSource, Found, SearchSource, Source
-from auth0_meta.migrate.planning.summary import Cost, PlanSummary, Rates
+from auth0_meta.migrate.planning.summary import Cost, Moved, PathMoved, PlanSummary, Rates
 from auth0_meta.migrate.report_types import (
     CostReport,
     CostsReport,
     InvalidReport,
     JobReport,
+    MovedReport,
+    PathMovedReport,
     RatesReport,
     RunReport,
     StatusReport,
@@ -55,6 +60,11 @@ __all__ = [
     "Listener",
     "Migration",
     "MigrationEvent",
+    "Moved",
+    "MovedReport",
+    "PathMoved",
+    "PathMovedReport",
+    "Paths",
     "PlanProgress",
     "PlanSummary",
     "Rates",
@@ -71,6 +81,7 @@ __all__ = [
     "UserDone",
     "Waiting",
     "apply",
+    "offload",
     "plan",
     "purge",
     "render",

@@ -5,41 +5,45 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import cast
 
 import attrs
 
-from auth0_meta.arguments import callback, number, whole
+from auth0_meta.arguments import number
 from auth0_meta.client import ManagementClient
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
-from auth0_meta.errors import ConfigError, InputError
+from auth0_meta.errors import InputError
+from auth0_meta.external.store import ExternalStore
 from auth0_meta.http.channel import HasChannel
-from auth0_meta.http.request import USER
 from auth0_meta.migrate.applying.run_result import RunResult
 from auth0_meta.migrate.applying.runner import Runner
 from auth0_meta.migrate.applying.settings import Settings
-from auth0_meta.migrate.events import MigrationEvent
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import STEPS, Kind
 from auth0_meta.migrate.ledger.sqlite import explain_damage, refusal
+from auth0_meta.migrate.offloading.job import KIND, store_in, working
+from auth0_meta.migrate.plan_file import (
+    JobFile,
+    Listener,
+    checked_plan,
+    closing_evaluator,
+    file_path,
+    plan_into,
+)
 from auth0_meta.migrate.planning.change_file import ChangeFile
 from auth0_meta.migrate.planning.evaluate import Function
-from auth0_meta.migrate.planning.planner import Planner
 from auth0_meta.migrate.planning.replan import POLICIES, DriftPolicy
 from auth0_meta.migrate.planning.sandbox import Evaluator, InProcess, Sandbox, Sandboxes
 from auth0_meta.migrate.planning.sources import Source, source
-from auth0_meta.migrate.planning.summary import PlanSummary, Rates
+from auth0_meta.migrate.planning.summary import PlanSummary
 from auth0_meta.migrate.report_types import RunReport, StatusReport
 from auth0_meta.redact import discreet
 from auth0_meta.telemetry import log
 
-JobFile = str | os.PathLike[str]
 Migration = str | os.PathLike[str] | Function
-Listener = Callable[[MigrationEvent], object]
 
 
 @discreet
@@ -90,59 +94,33 @@ def plan(
     (1, {'done': 1}, {'plan': 'pro'})
     >>> folder.cleanup()
     """
-    number("share", share, above=0, most=1)
     number("timeout", timeout, above=0)
-    if limit is not None:
-        whole("limit", limit)
-    callback("on_event", on_event)
-    to = _path("to", to)
+    to, chosen = checked_plan(to, users, limit=limit, share=share, on_event=on_event)
     changes = None
-    if not callable(migration) and _path("the migration", migration).suffix.lower() != ".py":
+    if not callable(migration) and file_path("the migration", migration).suffix.lower() != ".py":
         changes = ChangeFile(migration)
-    chosen = source(users) if isinstance(users, str) else users
-    if chosen is not None and not callable(getattr(chosen, "users", None)):
-        raise InputError(f"users must be a source or text that names one, not {type(users).__name__}")
     evaluator: Evaluator | None = None
     if changes is None:
         chosen = source("export") if chosen is None else chosen
         evaluator = InProcess(migration) if callable(migration) else Sandboxes(migration, timeout=timeout)
 
-    def connect() -> ManagementClient:
-        if client is None:
-            raise ConfigError("this plan needs to read users from the tenant: pass a client")
-        return client
-
     facts = {
-        "created": round(clock.time(), 3),
-        "tenant": None if client is None else client._channel.transport.base,
         "kind": "function" if changes is None else "changes",
         "migration": getattr(migration, "__name__", None) if callable(migration) else Path(migration).name,
-        "migration_digest": None if evaluator is None else evaluator.digest,
-        "source": "the users of the change file" if chosen is None else chosen.name,
     }
-    with _closing(evaluator), Ledger.create(to, facts) as ledger:
-        planner = Planner(
-            ledger,
-            connect,
-            source=chosen,
-            evaluator=evaluator,
-            changes=changes,
-            limit=limit,
-            share=share,
-            on_event=on_event,
-            now=clock.monotonic,
-        )
-        with (
-            nullcontext() if client is None else client._channel.listening(planner.waits.note),
-            log.logged_run("plan", to) as ended,
-        ):
-            summary = planner.run()
-            planned = {name: getattr(summary, name) for name in ("changing", "unchanged", "invalid")}
-            ended(planned, seconds=summary.seconds, requests=summary.requests)
-        if client is not None:
-            summary.rates = _rates_of(client)
-        ledger.complete(summary=summary.to_json(), allow_unstable=allow_unstable)
-    return summary
+    return plan_into(
+        to,
+        facts,
+        client,
+        source=chosen,
+        evaluator=evaluator,
+        changes=changes,
+        limit=limit,
+        allow_unstable=allow_unstable,
+        share=share,
+        on_event=on_event,
+        clock=clock,
+    )
 
 
 @discreet
@@ -156,6 +134,7 @@ def apply(
     trust_plan: bool = False,
     drift: DriftPolicy = "replan",
     migration: Migration | None = None,
+    store: ExternalStore | str | None = None,
     executor: Executor | None = None,
     cancel: threading.Event | None = None,
     on_event: Listener | None = None,
@@ -174,13 +153,18 @@ def apply(
     function itself is needed: `migration`, the function or its file.  It must be the planned one, and a file must
     be the caller's own.  A job file alone never runs any code.
 
+    `store`: where an `offload` moves values to: a store, or its URL, for one that has a password or has been moved since
+    the plan.  None stands for the URL in AUTH0_META_STORE, or else the one in the job file.  A value is in the store, and
+    was read back, before the PATCH with its pointer is sent.  A drifted user's values are moved as they are now, with
+    "overwrite" too, because an offload has no values of its own to overwrite others with.
+
     `executor`: runs the workers, None for threads of this process; it must share this process's memory.  `cancel`:
     once it is set, what is under way is finished, and the rest is left for the next run.  `on_event` is called with a
     `MigrationEvent` for each user, for waits, and several times a second.
 
     Endpoints: `GET` and `PATCH /users/{id}`, scopes `read:users` and `update:users`.
 
-    Raises the error that makes going on pointless (`AuthError`, `ScopeError`, `TransportError`, ...) once the job
+    Raises the error that makes going on pointless (`AuthError`, `ScopeError`, `TransportError`, `ExternalError`, ...) once the job
     file is up to date, and `LedgerError`.  On Ctrl-C it finishes what is under way, then raises KeyboardInterrupt; a second
     Ctrl-C ends it at once, and leaves the users under way in doubt for the next run.
     """
@@ -191,15 +175,22 @@ def apply(
             f"trust_plan must be True or False, not {type(trust_plan).__name__} (nothing was sent)"
         )
     settings = Settings(share, concurrency, executor, cancel, on_event)
-    with Ledger.open(_path("job", job), write=True) as ledger:
+    with Ledger.open(file_path("job", job), write=True) as ledger:
         _check_usable(ledger, client)
         if ledger.facts.get("undo"):
             raise refusal(ledger.path, "has been undone, at least in part: make a new plan")
         _check_steady(ledger)
         evaluator = _evaluator_again(ledger, migration)
-        with _closing(evaluator):
+        with closing_evaluator(evaluator), working(ledger, store) as offload:
             runner = Runner(
-                ledger, client, settings, kind="apply", trust=trust_plan, drift=drift, evaluator=evaluator
+                ledger,
+                client,
+                settings,
+                kind="apply",
+                trust=trust_plan,
+                drift=drift,
+                evaluator=evaluator if offload is None else offload.evaluator,
+                keeper=None if offload is None else offload.keeper,
             )
             return _logged(runner, "apply", ledger)
 
@@ -234,7 +225,7 @@ def undo(
     ({'undone': 1}, 'undone')
     """
     settings = Settings(share, concurrency, executor, cancel, on_event)
-    with Ledger.open(_path("job", job), write=True) as ledger:
+    with Ledger.open(file_path("job", job), write=True) as ledger:
         _check_usable(ledger, client)
         counts, step = ledger.counts(), STEPS["undo"]
         if not any(counts[state] for state in (step.start, *step.doubts)):
@@ -263,7 +254,7 @@ def purge(job: JobFile, /) -> None:
     Counts, ids, notes and runs stay, for `status` and reports.  Raises `LedgerError` if the file can't be written, or
     another process works with it.
     """
-    with Ledger.open(_path("job", job), write=True) as ledger:
+    with Ledger.open(file_path("job", job), write=True) as ledger:
         ledger.purge()
 
 
@@ -274,6 +265,7 @@ class Status:
     `created`: when it was planned, in seconds since the epoch, by auth0_meta `version`.  `digest` is that of the plan,
     `migration_digest` that of the function's file, None for a change file.
 
+    `store`: where an offload moves values to, without a password; None for any other migration.
     `stage`: "planned", "unfinished", "applied", "undoing", "undone" or "purged".
     """
 
@@ -282,6 +274,7 @@ class Status:
     migration: str | None
     migration_digest: str | None
     source: str
+    store: str | None
     digest: str
     created: float
     version: str
@@ -302,7 +295,7 @@ _YEAR_5138 = 1e11
 @discreet
 def status(job: JobFile, /) -> Status:
     """Return where a job stands, even while another process applies it.  Raises `LedgerError` for any other file."""
-    with Ledger.open(_path("job", job)) as ledger, explain_damage(ledger.path):
+    with Ledger.open(file_path("job", job)) as ledger, explain_damage(ledger.path):
         return status_of(ledger)
 
 
@@ -322,20 +315,11 @@ def status_of(ledger: Ledger) -> Status:
         stage=stage,
         **{name: facts[name] for name in ("tenant", "migration", "source", "digest", "created", "version")},
         migration_digest=facts.get("migration_digest"),
+        store=store_in(facts),
         counts={state.word: n for state, n in counts.items() if n},
         summary=PlanSummary.from_json(facts["summary"]),
         runs=tuple(runs),
     )
-
-
-def _path(name: str, value: object) -> Path:
-    if isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str):
-        return Path(value)
-    raise InputError(f"{name} must be the path of a file, not {type(value).__name__}")
-
-
-def _closing(evaluator: Evaluator | None) -> AbstractContextManager[object]:
-    return nullcontext() if evaluator is None or isinstance(evaluator, InProcess) else closing(evaluator)
 
 
 def _check_usable(ledger: Ledger, client: HasChannel) -> None:
@@ -372,10 +356,11 @@ def _evaluator_again(ledger: Ledger, migration: Migration | None) -> Evaluator |
         return None
     path = ledger.path
     if ledger.facts.get("kind") != "function":
-        raise InputError(f"{path} was planned from a change file: leave the migration out (nothing was sent)")
+        kind = "is an offload" if ledger.facts.get("kind") == KIND else "was planned from a change file"
+        raise InputError(f"{path} {kind}: leave the migration out (nothing was sent)")
     if callable(migration):
         return InProcess(migration)
-    _path("migration", migration)
+    file_path("migration", migration)
     try:
         found = Path(migration).stat()
     except OSError as error:
@@ -389,13 +374,3 @@ def _evaluator_again(ledger: Ledger, migration: Migration | None) -> Evaluator |
     if not isinstance(digest, str) or not digest:
         raise InputError(f"{path} was planned with a function of a program: pass that (nothing was sent)")
     return Sandbox(migration, digest=digest)
-
-
-def _rates_of(client: HasChannel) -> Rates | None:
-    """Return the rates that a client has learned or was given, None if it knows none."""
-    reads, writes = (client._channel.bucket(group) for group in (USER.reads, USER.writes))
-    read, write = reads.per_second or writes.per_second, writes.per_second or reads.per_second
-    if not read or not write:
-        return None
-    shared = (reads.limit or writes.limit) == (writes.limit or reads.limit)
-    return Rates(read=round(read, 3), write=round(write, 3), shared=shared)

@@ -16,13 +16,14 @@ _T = TypeVar("_T")
 _MOST_IN_A_ROW = 20
 # One may be that user's own: nobody else was under way while the requests were repeated for a quarter of an hour.
 _MOST_OUTAGES = 2
-# No user is to blame for these: the token, the settings, a closed client, a time limit.
+# No user is to blame for these: the token, the settings, a closed client, a time limit, an external store that can't store.
 _EVERYBODYS = (
     errors.AuthError,
     errors.ScopeError,
     errors.ConfigError,
     errors.StateError,
     errors.RateLimitError,
+    errors.ExternalError,
 )
 # A gateway, a proxy or a firewall may send these for one path or for all of them.
 _OPEN = (errors.TransportError, errors.ServerError, errors.ForbiddenError)

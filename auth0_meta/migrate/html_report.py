@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from auth0_meta.markup.page import cell, head, page, table, text
-from auth0_meta.migrate.api import JobFile, Status, status_of
+from auth0_meta.migrate.api import Status, status_of
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.records import BAD_OUTCOMES
 from auth0_meta.migrate.ledger.sqlite import explain_damage
+from auth0_meta.migrate.plan_file import JobFile
 from auth0_meta.migrate.report_types import JobReport, RunReport
 from auth0_meta.redact import discreet, printable
 

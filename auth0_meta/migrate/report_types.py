@@ -28,6 +28,28 @@ class RatesReport(TypedDict):
     shared: bool
 
 
+class PathMovedReport(TypedDict):
+    """What an offload moves under one path; `PathMoved` explains each number."""
+
+    values: int
+    bytes: int
+    largest: int
+
+
+class MovedReport(TypedDict):
+    """What an offload moves, and what it leaves; `Moved` explains each number."""
+
+    values: int
+    bytes: int
+    pointer_bytes: int
+    paths: dict[str, PathMovedReport]
+    one_way: int
+    smaller: int
+    already: int
+    stuck: int
+    light: int
+
+
 class SummaryReport(TypedDict):
     """What a plan comes to; `PlanSummary` explains each number."""
 
@@ -48,6 +70,7 @@ class SummaryReport(TypedDict):
     rates: RatesReport | None
     requests: int
     seconds: float
+    moved: MovedReport | None
     costs: CostsReport
 
 
@@ -80,6 +103,7 @@ class StatusReport(TypedDict):
     """Where a job stands; `Status` explains each field."""
 
     stage: str
+    store: str | None
     tenant: str | None
     migration: str | None
     migration_digest: str | None

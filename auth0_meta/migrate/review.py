@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import attrs
 
-from auth0_meta.migrate.api import JobFile, status_of
+from auth0_meta.migrate.api import status_of
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.path_diff import PathChange, path_changes
 from auth0_meta.migrate.ledger.records import Record
 from auth0_meta.migrate.ledger.sqlite import explain_damage, refusal
+from auth0_meta.migrate.plan_file import JobFile
 
 _BATCH = 100
 """Users in memory at once: each may have a plan of a megabyte."""

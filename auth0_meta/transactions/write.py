@@ -6,7 +6,7 @@ which decides on what is found, and in a few settings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
@@ -50,7 +50,8 @@ class Write:
     """Carry out one intent on one object; use it once.
 
     `fresh_for`: seconds that a PATCH may rest on a read.  A PATCH that has to wait longer reads again, with the lock
-    released meanwhile.  `refills`: the number of tokens whose refill it may wait for in any case.
+    released meanwhile.  `refills`: the number of tokens whose refill it may wait for in any case.  `prepare` is called with
+    the document before each PATCH, which is not sent if that raises; it may take long, and then the object is read again.
     """
 
     def __init__(
@@ -63,12 +64,14 @@ class Write:
         fresh_for: float,
         refills: float = 0.0,
         lock: Lock | None = None,
+        prepare: Callable[[Mapping[str, Any]], object] | None = None,
     ) -> None:
         self._channel = channel
         self._target = target
         self._intent = intent
         self._budget = budget
         self._lock = lock
+        self._prepare = prepare
         self._refills = refills
         self._freshness = Freshness(fresh_for)
         self._reading = intent.reads
@@ -129,7 +132,7 @@ class Write:
 
     def let_go(self) -> None:
         """Drop the intent and the last cause: through them, and the frames that errors hold, this would outlive its use."""
-        self._cause = None
+        self._cause = self._prepare = None
         del self._intent
 
     def _attempt_locked(self) -> LongWait | None:
@@ -246,6 +249,8 @@ class Write:
                 return
             if self.lost:
                 self.doing = "sending it again"
+            if self._prepare is not None:
+                self._prepare(document)
             if self._patch(document):
                 return
             self._budget.see_through()

@@ -28,6 +28,7 @@ from auth0_meta.cli.progress_bar import Bar
 from auth0_meta.files.paths import replacing
 from auth0_meta.migrate.events import MigrationEvent
 from auth0_meta.migrate.html_report import render
+from auth0_meta.migrate.offloading.job import VARIABLE
 from auth0_meta.migrate.planning.replan import POLICIES
 from auth0_meta.migrate.planning.sources import ROOT_FIELDS, ExportSource, FileSource, source
 from auth0_meta.redact import printable
@@ -144,7 +145,7 @@ def plan(
         click.echo(dump({"job": job, **summary.to_json()}))
     else:
         show_summary(job, summary)
-        show_samples(job, samples, redact=hides_values(values=values))
+        show_samples(job, samples, redact=hides_values(values=values), whole=bool(values))
     unstable = bool(summary.unsteady) and not settings["allow_unstable"]
     if unstable:
         how = "let migrate() depend on the user alone, or plan with --allow-unstable"
@@ -168,6 +169,12 @@ def plan(
     "--migration",
     metavar="FILE.py",
     help="The planned file, to replan users who have changed since; its code is run.",
+)
+@click.option(
+    "--store",
+    metavar="URL",
+    help="Where an offload moves values to, if the job file's URL lacks a password or the store has been moved; by "
+    f"default {VARIABLE}, or the job file's URL.",
 )
 @_workers
 @_json
@@ -250,7 +257,8 @@ def show(
     if user_id is not None and everyone:
         raise click.UsageError("--user and --all exclude each other")
     form: Form = "csv" if as_csv else "json" if as_json else "text"
-    show_job(job, user_id=user_id, everyone=everyone, form=form, redact=hides_values(values=values))
+    redact, whole = hides_values(values=values), bool(values)
+    show_job(job, user_id=user_id, everyone=everyone, form=form, redact=redact, whole=whole)
 
 
 @migrate.command(epilog="\b\nauth0-meta migrate report job.db -o report.html")
@@ -293,7 +301,8 @@ def _confirm(step: str, job: str, *, yes: bool, trust: bool = False) -> None:
     with patience(f"reading {job} ..."):
         found = steps.status(job)
     place, counts = found.tenant or "a tenant that is not known yet", in_words(found.counts, "no users")
-    click.echo(printable(f"{step} {job}: {found.migration} on {place} ({counts})"), err=True)
+    moved = f" to {found.store}" if found.store and step == "apply" else ""
+    click.echo(printable(f"{step} {job}: {found.migration}{moved} on {place} ({counts})"), err=True)
     if step == "apply" and found.summary.invalid:
         number = found.summary.invalid
         left = f"{number} of the users or rows could not be planned and {'is' if number == 1 else 'are'} left out"

@@ -25,13 +25,18 @@ _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 Form = Literal["text", "csv", "json"]
 
 
-def show_job(job: str, *, user_id: str | None, everyone: bool, form: Form, redact: bool) -> None:
-    """Print a job's users, or one of them; it is an error if the job has nothing about that one."""
+def show_job(
+    job: str, *, user_id: str | None, everyone: bool, form: Form, redact: bool, whole: bool = False
+) -> None:
+    """Print a job's users, or one of them; it is an error if the job has nothing about that one.
+
+    `redact` and `whole`: see `print_changes`.
+    """
     with contextlib.ExitStack() as opened:
         with patience(f"reading {job} ..."):
             review = opened.enter_context(reviewing(job))
         if form == "text" and user_id is None:
-            _print_job(job, review, everyone=everyone, redact=redact)
+            _print_job(job, review, everyone=everyone, redact=redact, whole=whole)
             review.require_values()
             return
         review.require_values()
@@ -52,24 +57,25 @@ def show_job(job: str, *, user_id: str | None, everyone: bool, form: Form, redac
             ]
             click.echo(dump({"job": job, **review.status.to_json(), "users": some, "invalid": left_out}))
         else:
-            _print_users(review, users, redact=redact)
+            _print_users(review, users, redact=redact, whole=whole)
             for name, kind, note in problems:
                 print_line(console(), f"{name} not planned: {kind}: {note}", style="red")
 
 
-def _print_job(job: str, review: Review, *, everyone: bool, redact: bool) -> None:
+def _print_job(job: str, review: Review, *, everyone: bool, redact: bool, whole: bool) -> None:
     """Print what the job is, what could not be planned, and the first users or all."""
     show_status(job, review.status)
     show_contents(review.status.summary, review.problems(-1 if everyone else _FIRST))
     users = review.users()
-    _print_users(review, users if everyone else itertools.islice(users, _FIRST), redact=redact)
+    some = users if everyone else itertools.islice(users, _FIRST)
+    _print_users(review, some, redact=redact, whole=whole)
     if next(users, None) is not None:
         rest = f"{_FIRST} of {count(sum(review.status.counts.values()), 'user')} shown"
         how = "--all shows all, --user ID one, --csv writes a row for each path"
         click.echo(f"\n{rest}: {how}")
 
 
-def _print_users(review: Review, users: Iterable[Record], *, redact: bool) -> None:
+def _print_users(review: Review, users: Iterable[Record], *, redact: bool, whole: bool) -> None:
     """Print of each user the state, the note of the last run, and what differs."""
     out = console()
     for user in users:
@@ -77,7 +83,7 @@ def _print_users(review: Review, users: Iterable[Record], *, redact: bool) -> No
         note = f": {user.note}" if user.note else ""
         style = "bold red" if user.state.needs_a_look else "bold"
         print_line(out, f"{user.user_id} {user.state.word}{note}", style=style)
-        print_changes(out, review.changes(user), redact=redact)
+        print_changes(out, review.changes(user), redact=redact, whole=whole)
 
 
 def _write_csv(review: Review, users: Iterable[Record], *, redact: bool) -> None:

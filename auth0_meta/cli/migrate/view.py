@@ -14,12 +14,13 @@ from rich.console import Console
 from auth0_meta.changes.jsonvalue import ABSENT
 from auth0_meta.cli.common import console, dump, print_line
 from auth0_meta.cli.progress import duration
+from auth0_meta.external.pointers import is_pointer
 from auth0_meta.migrate import RunResult, Status
 from auth0_meta.migrate.html_report import when
 from auth0_meta.migrate.ledger.ledger import Ledger
 from auth0_meta.migrate.ledger.path_diff import PathChange, path_changes
 from auth0_meta.migrate.ledger.records import Record
-from auth0_meta.migrate.planning.summary import Cost, PlanSummary
+from auth0_meta.migrate.planning.summary import Cost, Moved, PlanSummary
 from auth0_meta.redact import count, size
 
 _MAX_NAMED = 10
@@ -47,8 +48,11 @@ def show_contents(summary: PlanSummary, problems: Iterable[tuple[str, str, str]]
     say, unsteady = partial(print_line, console()), summary.unsteady
     found = f"{summary.changing} to change, {summary.unchanged} unchanged, {summary.invalid} invalid"
     say(f"{count(summary.read, 'user')} read: {found}", style="bold")
-    for name, users in sorted(summary.keys.items(), key=lambda item: -item[1]):
-        say(f"  {name}  {users}")
+    if summary.moved is not None:
+        _show_moved(summary.moved)
+    else:
+        for name, users in sorted(summary.keys.items(), key=lambda item: -item[1]):
+            say(f"  {name}  {users}")
     for text, users, named in (
         ("would have a profile larger than 10 KB", summary.oversize, summary.oversize_users),
         ("would get a value that does not belong in metadata", summary.advised, summary.advice),
@@ -66,6 +70,34 @@ def show_contents(summary: PlanSummary, problems: Iterable[tuple[str, str, str]]
         say(f"  {user_id}: {kind}: {note}", style="red")
 
 
+def _show_moved(moved: Moved) -> None:
+    """Print what an offload moves, path by path, and what stays."""
+    say = partial(print_line, console())
+    if moved.paths:
+        wide = max(len(path) for path in moved.paths)
+        say(f"  {'path':{wide}} {'values':>9} {'bytes':>15} {'largest':>11}")
+        for path, one in sorted(moved.paths.items(), key=lambda item: -item[1].bytes):
+            say(f"  {path:{wide}} {one.values:>9,} {one.bytes:>15,} {one.largest:>11,}")
+    say(
+        f"{count(moved.values, 'value')} of {moved.bytes:,} B to move, for pointers of {moved.pointer_bytes:,} B: "
+        f"{moved.saved:,} B saved"
+    )
+    for values, why in (
+        (moved.smaller, "smaller than the pointer, or than --smallest"),
+        (moved.light, "the profile is not larger than --larger-than"),
+        (moved.already, "moved already"),
+    ):
+        if values:
+            say(f"{count(values, 'value')} left: {why}")
+    refused = "a key with . or $ in or beside it, which Auth0 refuses"
+    for values, why in (
+        (moved.stuck, f"left: {refused}, or too large"),
+        (moved.one_way, f"that undo can't put back: {refused}, or the size. It stays in the store"),
+    ):
+        if values:
+            say(f"{count(values, 'value')} {why}", style="yellow")
+
+
 def _cost(cost: Cost) -> str:
     total = cost.reads + cost.writes
     took = f"{duration(total / 16)} at 16 per second (Enterprise), {duration(total / 2)} at 2 (Free)"
@@ -74,8 +106,8 @@ def _cost(cost: Cost) -> str:
     return f"{count(total, 'request')}, {took}"
 
 
-def show_samples(job: str, number: int, *, redact: bool) -> None:
-    """Print how some users change: first, one user for each set of keys."""
+def show_samples(job: str, number: int, *, redact: bool, whole: bool = False) -> None:
+    """Print how some users change: first, one user for each set of keys; see `print_changes`."""
     out = console()
     with Ledger.open(job) as ledger:
         users = ledger.records(limit=200)
@@ -86,7 +118,7 @@ def show_samples(job: str, number: int, *, redact: bool) -> None:
     for user in chosen:
         out.print()
         print_line(out, user.user_id, style="bold")
-        print_changes(out, path_changes(user.plan), redact=redact)
+        print_changes(out, path_changes(user.plan), redact=redact, whole=whole)
 
 
 def hides_values(*, values: bool | None) -> bool:
@@ -99,13 +131,26 @@ def shown(value: object, *, redact: bool) -> str:
     return f"{size(value)} B" if redact else json.dumps(value, ensure_ascii=False)
 
 
-def print_changes(out: Console, changes: Iterable[PathChange], *, redact: bool) -> None:
-    """Print a line for each path that differs."""
+def print_changes(out: Console, changes: Iterable[PathChange], *, redact: bool, whole: bool = False) -> None:
+    """Print a line for each path that differs.
+
+    `redact`: names and sizes only.  `whole`: also a value that an offload moves, which may fill the screen, and its pointer.
+    """
     for change in changes:
         sign, style = _SIGNS[change.kind]
-        both = (value for value in (change.before, change.after) if value is not ABSENT)
-        values = " -> ".join(shown(value, redact=redact) for value in both)
-        print_line(out, f"  {sign} {change.path}: {values}", style=style)
+        if change.moves and not whole:
+            text = " -> ".join(_outline(value, redact=redact) for value in (change.before, change.after))
+        else:
+            both = (value for value in (change.before, change.after) if value is not ABSENT)
+            text = " -> ".join(shown(value, redact=redact) for value in both)
+        print_line(out, f"  {sign} {change.path}: {text}", style=style)
+
+
+def _outline(value: object, *, redact: bool) -> str:
+    """Return what is on one side of a move: a pointer, by the id of its value, or the size of anything else."""
+    if not is_pointer(value):
+        return f"{size(value)} B"
+    return f"a pointer of {size(value)} B" + ("" if redact else f" to {value['external']}")
 
 
 def show_result(job: str, result: RunResult, *, as_json: bool) -> None:
@@ -131,6 +176,7 @@ def show_status(job: str, status: Status) -> None:
         "migration": status.migration,
         "tenant": status.tenant or "not known yet",
         "source": status.source,
+        **({} if status.store is None else {"store": status.store}),
         "plan": status.digest[:12],
         "made": f"{when(status.created)}, by auth0-meta {status.version}",
         **status.counts,

@@ -26,6 +26,7 @@ from auth0_meta.migrate.ledger.compare import kept_note
 from auth0_meta.migrate.ledger.ledger import Ledger, Settled
 from auth0_meta.migrate.ledger.records import STEPS, Kind, Plan, Record
 from auth0_meta.migrate.ledger.sqlite import damaged
+from auth0_meta.migrate.offloading.keeper import Keeper
 from auth0_meta.migrate.planning.replan import DriftPolicy, replan
 from auth0_meta.migrate.planning.sandbox import Evaluator
 from auth0_meta.migrate.waits import Waits
@@ -69,9 +70,11 @@ class Runner:
         trust: bool = False,
         drift: DriftPolicy = "replan",
         evaluator: Evaluator | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self._ledger, self._client, self._channel, self._step = ledger, client, client._channel, STEPS[kind]
-        self._settings, self._trust, self._drift, self._evaluator = settings, trust, drift, evaluator
+        self._settings, self._trust, self._drift = settings, trust, drift
+        self._evaluator, self._keeper = evaluator, keeper
         self._now = client._channel.clock.monotonic
         self._stop, self._interrupted = StopFlag(settings.cancel), False
         self._executor = settings.executor or Threads(
@@ -235,6 +238,7 @@ class Runner:
             self._client,
             share=self._settings.share,
             trust=self._trust,
+            keeper=self._keeper,
             cancelled=self._stop,
             on_wait=self._note_wait,
         )
@@ -352,7 +356,8 @@ class Runner:
             return outcome, f"replanned {times} times, and each time it had changed again", None
         self._replans[user.n] = times + 1
         from_file = self._ledger.facts.get("kind") == "changes"
-        plan = replan(user.plan, found, self._evaluator, policy=self._drift, from_change_file=from_file)
+        known = {"from_change_file": from_file, "moves": self._keeper is not None}
+        plan = replan(user.plan, found, self._evaluator, policy=self._drift, **known)
         if isinstance(plan, str):
             return outcome, plan, None
         return (None, "", plan) if plan is not None else ("same", "", None)

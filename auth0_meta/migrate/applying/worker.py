@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from auth0_meta import errors
@@ -25,6 +26,7 @@ from auth0_meta.migrate.ledger.compare import (
     image_of,
     undo_document,
 )
+from auth0_meta.migrate.offloading.keeper import Keeper
 from auth0_meta.models import Wait
 from auth0_meta.ratelimit.throttle import PACING, RATE_LIMIT
 from auth0_meta.telemetry import log
@@ -46,10 +48,14 @@ def work(
     *,
     share: float,
     trust: bool = False,
+    keeper: Keeper | None = None,
     cancelled: threading.Event | None = None,
     on_wait: Callable[[Wait], object] | None = None,
 ) -> TaskResult:
-    """Carry out a task and return what became of it; `trust`: don't read first."""
+    """Carry out a task and return what became of it.
+
+    `trust`: don't read first.  `keeper`: stores the values that an offload's PATCH replaces, before it is sent.
+    """
     channel = client._channel
     budget = channel.budget(task.user_id, None, share=share, cancelled=cancelled)
 
@@ -63,7 +69,8 @@ def work(
     budget.on_wait = report
     intent = _Undo(task, budget) if task.kind == "undo" else _Apply(task, budget, reads=not trust)
     target = Target.user(task.user_id)
-    write = Write(channel, target, intent, budget, fresh_for=_FRESH_FOR, refills=_REFILLS)
+    prepare = None if keeper is None else partial(keeper.keep, task.user_id, task.before, channel, budget)
+    write = Write(channel, target, intent, budget, fresh_for=_FRESH_FOR, refills=_REFILLS, prepare=prepare)
     started = channel.clock.monotonic()
     more: dict[str, Any] = {}
     failure: str | None = None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from auth0_meta.changes.jsonvalue import ABSENT, json_equal
+from auth0_meta.external.pointers import is_pointer
 from auth0_meta.migrate.ledger.compare import after_image
 from auth0_meta.migrate.ledger.records import Plan
 
@@ -23,6 +24,11 @@ class PathChange(NamedTuple):
         if self.before is ABSENT:
             return "added"
         return "deleted" if self.after is ABSENT else "changed"
+
+    @property
+    def moves(self) -> bool:
+        """Return whether a pointer takes the place of a value, or a value that of its pointer."""
+        return is_pointer(self.before) != is_pointer(self.after) and ABSENT not in (self.before, self.after)
 
 
 def path_changes(plan: Plan) -> Iterator[PathChange]:
@@ -46,7 +52,8 @@ def _differences(path: str, before: Any, after: Any) -> Iterator[PathChange]:
     open_pairs = [(path, before, after)]  # no recursion: a stored object may be nested deeply
     while open_pairs:
         path, before, after = open_pairs.pop()
-        if isinstance(before, dict) and isinstance(after, dict):
+        pointers = is_pointer(before) or is_pointer(after)  # one value, whatever it looks like
+        if isinstance(before, dict) and isinstance(after, dict) and not pointers:
             names = reversed({**before, **after})
             open_pairs += [
                 (f"{path}.{name}", before.get(name, ABSENT), after.get(name, ABSENT)) for name in names

@@ -35,7 +35,7 @@ from auth0_meta.migrate.planning.change_index import ChangeIndex
 from auth0_meta.migrate.planning.evaluate import TOO_DEEP
 from auth0_meta.migrate.planning.files import BadLine
 from auth0_meta.migrate.planning.outcome import Outcome, outcome_of
-from auth0_meta.migrate.planning.sandbox import Evaluator, InProcess
+from auth0_meta.migrate.planning.sandbox import Evaluator
 from auth0_meta.migrate.planning.sources import Connect, Found, Source
 from auth0_meta.migrate.planning.summary import PlanSummary
 from auth0_meta.migrate.planning.watched_user import Fields
@@ -322,6 +322,8 @@ class Planner:
             self.summary.repeated += 1
         else:
             self.summary.read += 1
+            if "moved" in answer:
+                self.summary.note_moved(answer["moved"])
             self._store(user_id, Outcome(*map(answer.__getitem__, Outcome._fields)))
 
     def _plan_change(self, user_id: str, profile: Mapping[str, Any], change: Change) -> None:
@@ -385,8 +387,8 @@ class Planner:
         """Compute a sample again, in another order and if possible in another process, and compare."""
         if self._evaluator is None or not self._sample:
             return
-        sample, other = self._sample[::-1], self._evaluator.another()
-        with contextlib.nullcontext() if isinstance(other, InProcess) else contextlib.closing(other):
+        sample = self._sample[::-1]
+        with contextlib.closing(self._evaluator.another()) as other:
             answers = list(other.run([profile for profile, _ in sample], fields=self._fields, ops=True))
         for (profile, ops), answer in zip(sample, answers, strict=True):
             self.summary.steady_checked += 1

@@ -28,15 +28,17 @@ def replan(
     *,
     policy: DriftPolicy,
     from_change_file: bool,
+    moves: bool = False,
 ) -> Plan | str | None:
     """Return what to do about a user as found: a new plan, None for nothing, or a text that says why nothing is done.
 
     `evaluator`: the function, if the caller has named it; then it is called again.  The operations of a change file
     mean the same on any profile.  Those of a function may rest on what it read, so they are used again only if
-    everything they set and everything the function looked at is unchanged.
+    everything they set and everything the function looked at is unchanged.  `moves`: it is an offload, which moves what is
+    there: "as planned", it would put the pointer to an older value in the place of a newer one.
     """
     drifted = "changed since the plan: " + ", ".join(differences(found, plan.document, plan.before))
-    if policy == "overwrite":
+    if policy == "overwrite" and not moves:
         return Plan(plan.ops, plan.document, image_of(plan.document, found))
     if policy == "skip":
         return drifted

@@ -19,7 +19,7 @@ import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Protocol, cast
 
 from auth0_meta.arguments import number
 from auth0_meta.errors import Auth0MetaError, InputError
@@ -48,6 +48,33 @@ _CHILD = (
 _OURS, _HARMLESS = "AUTH0_", frozenset({"AUTH0_AUDIENCE", "AUTH0_CUSTOM_DOMAIN", "AUTH0_DOMAIN"})
 
 
+class Evaluator(Protocol):
+    """What computes the changes for profiles; close it."""
+
+    @property
+    def digest(self) -> str | None:
+        """The SHA-256 of the file whose function it calls, None without a file."""
+        ...
+
+    @property
+    def ahead(self) -> int:
+        """How many batches it works on before anybody asks for the answers."""
+        ...
+
+    def another(self) -> Evaluator:
+        """Return one that computes the same, if possible in another process."""
+        ...
+
+    def run(
+        self, profiles: Sequence[Profile], *, fields: Fields = None, ops: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what `evaluate` returns for each profile, in order."""
+        ...
+
+    def close(self) -> None:
+        """End its processes; closing twice is harmless."""
+
+
 class InProcess:
     """Call a function of this process, without a time limit."""
 
@@ -69,6 +96,9 @@ class InProcess:
         """Yield what `evaluate` returns for each profile, in order."""
         for profile in profiles:
             yield evaluate(self._function, profile, fields=fields, file=self._file, ops=ops)
+
+    def close(self) -> None:
+        """Do nothing: there is no process to end."""
 
 
 class _Process(subprocess.Popen[bytes]):
@@ -265,10 +295,6 @@ class Sandboxes:
         with contextlib.ExitStack() as each:
             for one in self._all:
                 each.callback(one.close)
-
-
-Evaluator = InProcess | Sandbox | Sandboxes
-"""What computes the changes for profiles."""
 
 
 def _processors() -> int:

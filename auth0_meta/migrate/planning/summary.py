@@ -46,6 +46,68 @@ def cost(users: int, *, trust: bool, rates: Rates | None) -> Cost:
 
 
 @attrs.define(kw_only=True)
+class PathMoved:
+    """What an offload moves under one path: the values, one for each user, their bytes, and those of the largest."""
+
+    values: int = 0
+    bytes: int = 0
+    largest: int = 0
+
+
+@attrs.define(kw_only=True)
+class Moved:
+    """What an offload moves, and what it leaves where it is.
+
+    `values` of `bytes` leave the profiles, and pointers of `pointer_bytes` take their places; `paths`: by path.
+    `one_way`: values that `undo` can't bring back, because Auth0 refuses a key in them or their size.
+
+    Values that stay: `smaller` than their pointer, or than what was asked for; `already` moved; `stuck`, because Auth0
+    would refuse the PATCH for a key with `.` or `$`, or they can't be stored; `light`: their profile is small enough.
+    """
+
+    values: int = 0
+    bytes: int = 0
+    pointer_bytes: int = 0
+    paths: dict[str, PathMoved] = attrs.field(factory=dict)
+    one_way: int = 0
+    smaller: int = 0
+    already: int = 0
+    stuck: int = 0
+    light: int = 0
+
+    @property
+    def saved(self) -> int:
+        """The bytes by which the profiles shrink."""
+        return self.bytes - self.pointer_bytes
+
+    def add_value(self, path: str, size: int, pointer: int, *, returns: bool) -> None:
+        """Count a value of `size` bytes, and the bytes of its pointer; `returns`: `undo` can bring it back."""
+        self.values += 1
+        self.bytes += size
+        self.pointer_bytes += pointer
+        self.one_way += not returns
+        one = self.paths.setdefault(path, PathMoved())
+        one.values += 1
+        one.bytes += size
+        one.largest = max(one.largest, size)
+
+    def add(self, other: Moved) -> None:
+        """Add the numbers of another one, such as the next user's."""
+        for name in ("values", "bytes", "pointer_bytes", "one_way", "smaller", "already", "stuck", "light"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for path, more in other.paths.items():
+            one = self.paths.setdefault(path, PathMoved())
+            one.values += more.values
+            one.bytes += more.bytes
+            one.largest = max(one.largest, more.largest)
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Moved:
+        """Return the numbers whose JSON this is."""
+        return cls(**{**facts, "paths": {path: PathMoved(**one) for path, one in facts["paths"].items()}})
+
+
+@attrs.define(kw_only=True)
 class PlanSummary:
     """What planning has seen, in numbers of users.
 
@@ -54,6 +116,7 @@ class PlanSummary:
     computed twice; `unsteady`: those of them for whom that gave two different changes, which differ at `unsteady_paths`.  `repeated`:
     rows for a user who had come up before.  `missing`: users of a change file whom the source does not have;
     `invalid` includes them. `requests`: reads of single users; those of a search or an export are not included.
+    `moved`: what an offload moves, None for any other migration.
     """
 
     read: int = 0
@@ -73,6 +136,7 @@ class PlanSummary:
     rates: Rates | None = None
     requests: int = 0
     seconds: float = 0.0
+    moved: Moved | None = None
 
     def count_keys(self, keys: Iterable[str], step: int = 1) -> None:
         """Count the keys that a plan touches; after 200 different ones, the others are counted together."""
@@ -100,6 +164,11 @@ class PlanSummary:
         if len(self.advice) < _MOST_NAMED:
             self.advice.append(advice[0] if user_id in advice[0] else f"{user_id}: {advice[0]}")
 
+    def note_moved(self, moved: Moved) -> None:
+        """Count what an offload moves for another user."""
+        self.moved = self.moved or Moved()
+        self.moved.add(moved)
+
     def costs(self) -> dict[str, Cost]:
         """Return what applying costs, with and without the reads."""
         kinds = {"apply": False, "apply_trusting_the_plan": True}
@@ -114,5 +183,9 @@ class PlanSummary:
     def from_json(cls, facts: Mapping[str, Any]) -> PlanSummary:
         """Return the summary whose JSON this is."""
         own = {field.name: facts[field.name] for field in attrs.fields(cls) if field.name in facts}
-        rates = own.pop("rates", None)
-        return cls(**own, rates=None if rates is None else Rates(**rates))
+        rates, moved = own.pop("rates", None), own.pop("moved", None)
+        return cls(
+            **own,
+            rates=None if rates is None else Rates(**rates),
+            moved=None if moved is None else Moved.from_json(moved),
+        )
