@@ -33,8 +33,8 @@ EXPORTED = {
     "auth0_meta.emulator": """
         Change Drop Entry Fault Hook Journal LiveUser LocalTenant RecordedResponse Switches TenantClock Users""",
     "auth0_meta.external": """
-        ExternalStore MOST_BYTES Pointer SqlStore SqliteStore decode encode is_pointer load open_store pointer resolve
-        save""",
+        ExternalStore MOST_BYTES Pointer SqlStore SqliteStore decode discard encode is_pointer load open_store pointer
+        resolve save""",
     "auth0_meta.migrate": """
         ApplyProgress BadLine ByEmail ChangeFile Connect Cost CostReport CostsReport DriftPolicy Event ExportProgress
         ExportSource FileSource Found InvalidReport JobFile JobReport Listener Migration MigrationEvent Moved MovedReport PathMoved
@@ -47,7 +47,8 @@ ERRORS = {name for name in errors.__all__ if name[0].isupper()}
 
 # Paths that the documentation or an example names or once named, but that are in no __all__.
 PATHS = """
-    auth0_meta.bag.MetadataBag auth0_meta.clock.Clock auth0_meta.errors.RateLimitError auth0_meta.jobs.Jobs
+    auth0_meta.bag.MetadataBag auth0_meta.clock.Clock auth0_meta.errors.RateLimitError
+    auth0_meta.external.conformance.ExternalStoreTests auth0_meta.jobs.Jobs
     auth0_meta.jwt.sign_hs256 auth0_meta.jwt.verify_hs256 auth0_meta.models.CommitResult auth0_meta.models.User
     auth0_meta.users.Users"""
 

@@ -7,7 +7,7 @@ from auth0_meta.external.pointers import MOST_BYTES, Pointer, decode, encode, is
 from auth0_meta.external.sql_store import SqlStore
 from auth0_meta.external.sqlite_store import SqliteStore
 from auth0_meta.external.store import ExternalStore
-from auth0_meta.external.values import load, resolve, save
+from auth0_meta.external.values import discard, load, resolve, save
 
 __all__ = [
     "MOST_BYTES",
@@ -16,6 +16,7 @@ __all__ = [
     "SqlStore",
     "SqliteStore",
     "decode",
+    "discard",
     "encode",
     "is_pointer",
     "load",

@@ -48,7 +48,7 @@ def load(
             "use resolve(value, store=...) for a value that may or may not have been moved"
         )
     name, key = value["external"].split("/")
-    chosen = _choose(store, name, value["external"])
+    chosen = _choose(store, value)
     if user_id is not None:
         check_user(user_id)
         if not belongs_to(key, user_id):
@@ -79,19 +79,31 @@ def resolve(
     return load(value, store=store, user_id=user_id) if is_pointer(value) else value
 
 
+@discreet
+def discard(value: object, /, *, store: ExternalStore | Iterable[ExternalStore]) -> None:
+    """Delete what a pointer leads to, once no profile holds the pointer any more; ignore any other value.
+
+    What is deleted already is no error.  Raises `ExternalMismatchError` if the pointer names another store, and what the
+    store raises if it can't delete.
+    """
+    if is_pointer(value):
+        _choose(store, value).delete(_key(value))
+
+
 def _key(made: Pointer) -> str:
     return made["external"].split("/")[1]
 
 
-def _choose(store: ExternalStore | Iterable[ExternalStore], name: str, pointer_: str) -> ExternalStore:
-    """Return the store with this name."""
+def _choose(store: ExternalStore | Iterable[ExternalStore], pointer_: Pointer) -> ExternalStore:
+    """Return the store that a pointer names."""
+    name = pointer_["external"].split("/")[0]
     stores = list(store) if isinstance(store, Iterable) else [store]
     for one in stores:
         if one.name == name:
             return one
     given = ", ".join(repr(one.name) for one in stores) or "none"
     raise _mismatch(
-        pointer_, f"it is in the store {name!r}, and the stores given are: {given}. Open that one"
+        pointer_["external"], f"it is in the store {name!r}, and the stores given are: {given}. Open that one"
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.doc_blocks import ROOT, blocks
 from support.json_strategies import json_values
 
 from auth0_meta import ExternalDamagedError
@@ -59,56 +60,27 @@ class TestSqlStoreOnPostgresql(ExternalStoreTests):
         return SqlStore(self._url, table=self._table)
 
 
-class _OwnStore:
-    """The smallest store: a dict."""
-
-    name = "own"
-
-    def __init__(self, held: dict[str, tuple[str, bytes]]) -> None:
-        self._held = held
-
-    def put(self, key: str, data: bytes, /, *, user_id: str, path: str) -> None:
-        """Store."""
-        if self._held.setdefault(key, (user_id, data))[1] != data:
-            raise ExternalDamagedError(f"own/{key}: other data")
-
-    def get(self, key: str, /) -> bytes:
-        """Find."""
-        return self._held[key][1]
-
-    def delete(self, key: str, /) -> None:
-        """Delete."""
-        self._held.pop(key, None)
-
-    def keys(self, user_id: str | None = None, /) -> Iterator[str]:
-        """List."""
-        return iter([key for key, (user, _) in list(self._held.items()) if user_id in (None, user)])
-
-    def users(self) -> Iterator[str]:
-        """List users."""
-        return iter({user for user, _ in self._held.values()})
-
-    def forget(self, user_id: str, /) -> int:
-        """Forget."""
-        keys = list(self.keys(user_id))
-        for key in keys:
-            self.delete(key)
-        return len(keys)
-
-    def close(self) -> None:
-        """Do nothing."""
+def _documented() -> Any:
+    """Return the class that the documentation has as an example."""
+    source = next(
+        source for _, source in blocks(ROOT / "docs" / "external.md") if "class BucketStore" in source
+    )
+    names: dict[str, Any] = {}
+    exec(source.partition("\nbucket = ")[0], names)  # noqa: S102  # our own page
+    return names["BucketStore"]
 
 
-class TestOwnStore(ExternalStoreTests):
-    """A store that is not ours."""
+class TestTheStoreOfTheDocumentation(ExternalStoreTests):
+    """A store that is not ours, on a dict."""
 
     @pytest.fixture(autouse=True)
     def _place(self) -> None:
-        self._held: dict[str, tuple[str, bytes]] = {}
+        self._kind, self._held = _documented(), {}
 
     def open_store(self) -> ExternalStore:
         """Share the dict."""
-        return _OwnStore(self._held)
+        store: ExternalStore = self._kind(self._held)
+        return store
 
 
 @pytest.fixture(params=["file", "sqlalchemy", pytest.param("postgresql", marks=pytest.mark.service)])

@@ -18,7 +18,7 @@ from auth0_meta import (
 )
 from auth0_meta.actions import Event, PostLoginTrigger
 from auth0_meta.emulator import LocalTenant
-from auth0_meta.external import ExternalStore, SqliteStore, load, pointer, resolve, save
+from auth0_meta.external import ExternalStore, SqliteStore, discard, load, pointer, resolve, save
 
 HISTORY = [{"at": "2026-12-01", "ip": "s3cret"}]
 PATH = "app_metadata.history"
@@ -91,6 +91,19 @@ def test_a_value_that_is_gone(store: SqliteStore, made: Any) -> None:
         load(made, store=store)
     assert isinstance(gone.value, ExternalMissingError)
     assert made["external"] in str(gone.value)
+
+
+def test_a_value_that_nobody_needs_any_more(store: SqliteStore, made: Any, tmp_path: Any) -> None:
+    """`discard` deletes that one, ignores what is not a pointer, and refuses a pointer to another store."""
+    other = save([2], store=store, user_id="auth0|1", path=PATH)
+    for value in (None, HISTORY, {**made, "bytes": 0}):
+        discard(value, store=store)
+    with SqliteStore(tmp_path / "b.db") as wrong, pytest.raises(ExternalMismatchError):
+        discard(made, store=wrong)
+    assert load(made, store=store) == HISTORY
+    discard(made, store=[store])
+    discard(made, store=store)
+    assert [f"big/{key}" for key in store.keys(None)] == [other["external"]]
 
 
 class Odd:
