@@ -24,6 +24,7 @@ def _ways() -> tuple[tuple[str, tuple[Written, ...]], ...]:
     return tuple((part, tuple(rows)) for part, rows in ways.items())
 
 
+_LONG: Final = 512
 _FEWEST_DIGITS: Final = 6
 _FEWEST_IN_DIGITS: Final = 9
 """Digits of a number that has no capital letters."""
@@ -39,7 +40,11 @@ def number(text: str, shape: str, /, *, bare: bool = True) -> str | None:
     """
     if (digits := shape.count("0")) < _FEWEST_DIGITS or (digits < _FEWEST_IN_DIGITS and "A" not in shape):
         return None
-    for part, rows in _ways():
+    ways = _ways()
+    if len(text) > _LONG:  # what can't be there is not looked for again and again
+        absent = {mark for mark in " -.+A" if mark not in shape}
+        ways = tuple(way for way in ways if absent.isdisjoint(way[0]))
+    for part, rows in ways:
         if part in shape:
             for what, begin, size, valid, alone in rows:
                 if alone:

@@ -24,12 +24,13 @@ _FEWEST_DIGITS: Final = 6
 
 
 def telling_name(key: str, /) -> Telling:
-    """Return what the name of a key says of what is under it: "" or "another number" if nothing secret.
+    """Return what kind of secret the name of a key announces, or "" if none.
 
-    >>> telling_name("clientSecret"), telling_name("secretary")
-    ('secret', '')
+    >>> telling_name("clientSecret"), telling_name("secretary"), telling_name("order_id")
+    ('secret', '', '')
     """
-    return telling(key)
+    name = telling(key)
+    return "" if name == "another number" else name
 
 
 def secret(text: str, /, key: str = "") -> str | None:

@@ -29,7 +29,7 @@ _SECRET: Final = _names("""
     passwords passwordhashed passwdhash privatekey privatekeys pwd pwdhash recoverycode recoverycodes
     refreshtoken refreshtokens salasana secret secretaccesskey secretanswer secretkey secrets securityanswer securitycode
     seedphrase senha sessionsecret sharedsecret signingkey signingsecret socialsecuritynumber sshkey sshprivatekey ssn storagekey
-    totpsecret totpseed tunnusluku wachtwoord webhooksecret adgangskode
+    totpsecret totpseed dbpass userpass smtppass ftppass adminpass rootpass пароль tunnusluku wachtwoord webhooksecret adgangskode
 """)
 # Names of one word end with them: dbpassword.
 _SECRET_ENDINGS: Final = (
@@ -58,6 +58,7 @@ _CARD: Final = _names("""
     primaryaccountnumber tarjeta cartedecredit creditkaart creditkaartnummer kreditkort kreditkortsnummer card cards cc
 """)
 _PERSON: Final = _names("""
+    identitycard idcard rut sin nie nif nin tfn taxfilenumber taxpayerid taxpayernumber
     aadhaar aadhaarno aadhaarnumber aadhar aadharnumber ahv ahvnummer ahvnumber avsnumber amka asmenskodas bsn bsnnummer
     burgerservicenummer cccd cedula citizenid citizenservicenumber cnp codicefiscale cpf cpfnumber cpr cprnr cprnumber cprnummer
     cuil curp dni dninie dninumber documentonacional driverlicense driverlicensenumber driverslicense driverslicensenumber
@@ -76,11 +77,11 @@ _PERSON: Final = _names("""
     numeroseguridadsocial seguridadsocial numerodeidentidad documentodeidentidad carteidentite numerocarteidentite
 """)
 _PERHAPS_PERSON: Final = _names("""
-    cf documentid documentno documentnumber fin govid idcard identification identificationnumber identitycode identityno
-    identitynumber idno idnr idnumber individualnumber insuranceno insurancenumber nationalcode nationalidentifier nic nie nif nif
-    nin pancard pannumber personalcode personalid personalidcode personalidentificationnumber personalidentitycode
-    personalidentitynumber personalno personalnr personalnumber personcode personid personnumber pnr rut sin sofinummer taxcode taxid
-    taxidnumber taxno taxnumber taxpayerid tin tinnumber legalid kycid legalidnumber
+    cf documentid documentno documentnumber fin govid identification identificationnumber identitycode identityno
+    identitynumber idno idnr idnumber individualnumber insuranceno insurancenumber nationalcode nationalidentifier nic
+    pancard pannumber personalcode personalid personalidcode personalidentificationnumber personalidentitycode
+    personalidentitynumber personalno personalnr personalnumber personcode personid personnumber pnr sofinummer taxcode taxid
+    taxidnumber taxno taxnumber tin tinnumber legalid kycid legalidnumber
 """)
 _OTHER: Final = _names("""
     amount barcode build checksum count date digest discord ean epoch etag external extension fax gtin hash iccid id ids identifier imei imsi
@@ -113,5 +114,5 @@ def telling(key: str, /) -> Telling:
 
 
 _NAMES: Final[tuple[tuple[frozenset[str], Telling], ...]] = (
-    (_CARD, "card"), (_PERSON, "person"), (_PERHAPS_PERSON, "perhaps a person"),
+    (_PERSON, "person"), (_CARD, "card"), (_PERHAPS_PERSON, "perhaps a person"),
 )  # fmt: skip

@@ -226,7 +226,7 @@ def test_every_token_has_a_hit() -> None:
     [
         *("password", "passwd", "secret", "client_secret", "clientSecret", "api_key", "API-KEY", "private_key", "ssn", "cvv"),
         *("dbPassword", "db_password", "dbpassword", "github_access_token", "GITHUB_ACCESS_TOKEN", "stripeSecretKey", "refreshTokens"),
-        *("salasana", "lösenord", "Passwort", "mot_de_passe", "contraseña", "wachtwoord", "senha", "passord"),
+        *("salasana", "пароль", "db_pass", "lösenord", "Passwort", "mot_de_passe", "contraseña", "wachtwoord", "senha", "passord"),
         *("password_hash", "hashedPassword", "recovery-codes", "securityAnswer", "seed_phrase", "userPassword", "new_password"),
     ],
 )  # fmt: skip
@@ -241,7 +241,7 @@ def test_any_text_under_a_name_for_secrets_is_one(name: str) -> None:
     "name",
     [
         *("secretary", "password_changed_at", "passwordExpires", "has_password", "reset_password", "secret_question", "password_hint"),
-        *("keyboard", "key", "keys", "public_key", "passport_color", "passage", "compass", "pinned", "pincode", "tokenized", "is_secret"),
+        *("boarding_pass", "keyboard", "key", "keys", "public_key", "passport_color", "passage", "compass", "pinned", "pincode", "tokenized", "is_secret"),
     ],
 )  # fmt: skip
 def test_names_about_secrets_hold_none(name: str) -> None:
@@ -279,6 +279,7 @@ def test_a_token_by_name_must_look_random() -> None:
         *(("cpf", "11144477735"), ("aadhaar", "234123412346"), ("ssn_number", "219099999"), ("nationalInsuranceNumber", "AB123456C")),
         *(("passport_number", "X1234567"), ("driversLicense", "D123-4567"), ("social_security_no", "219 09 9999"), ("iban", "FI21 1234 5600 0007 85")),
         *(("rodne_cislo", "710319/2745"), ("isikukood", "37605030299"), ("customerNationalId", "123456"), ("niss", "85073003328")),
+        *(("rut", "12.345.678-5"), ("sin", "046 454 286"), ("tfn", "123456782"), ("nie", "X1234567A"), ("idCard", "AB1234567")),
     ],
 )  # fmt: skip
 def test_digits_under_a_name_for_people_are_a_national_id(name: str, text: str) -> None:
