@@ -388,7 +388,7 @@ class InProcessTenant:
         Their types are Auth0's: `s` is a login, `f`, `fp` and `fu` a failed one, `ss` a sign-up, `seacft` the exchange of a code,
         `depnote` a profile over 10 KB.
         """
-        return copy.deepcopy(list(self._state.logs))
+        return copy.deepcopy(self._state.logs)
 
     def mark(self) -> None:
         """Make `diff` compare with the users as they are now."""

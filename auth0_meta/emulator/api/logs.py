@@ -61,7 +61,7 @@ def of_user(state: TenantState, call: Call) -> Reply:
 def _all(state: TenantState) -> list[dict[str, Any]]:
     """Return every log event, newest first."""
     entries = [
-        *list(state.logs),
+        *state.logs,
         *(_api_write(state, write) for write in list(state.api_writes)),
     ]
     entries.sort(key=lambda entry: int(entry["log_id"][-20:]), reverse=True)

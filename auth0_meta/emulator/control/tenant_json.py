@@ -27,7 +27,7 @@ def user_row(profile: Profile) -> dict[str, Any]:
 def user_in_full(state: TenantState, profile: Profile) -> dict[str, Any]:
     """Return a user's profile, history, roles, organizations and latest log events."""
     user_id, links = profile.user_id, state.resources.links
-    logs = (entry for entry in reversed([*state.logs]) if entry.get("user_id") == user_id)
+    logs = (entry for entry in reversed(state.logs) if entry.get("user_id") == user_id)
     return {
         "profile": profile.document(),
         "history": [_change_json(change) for change in reversed(state.history.of(user_id))],

@@ -57,6 +57,19 @@ class ApiWrite(NamedTuple):
     user_agent: str
 
 
+class LargeProfile(NamedTuple):
+    """A write that left a profile of more than 10 KB, of `size` bytes; the request is unknown if it has no `method`."""
+
+    number: int
+    time: float
+    user_id: str
+    size: int
+    client_id: str
+    method: str
+    path: str
+    user_agent: str
+
+
 class TenantState:
     """One tenant's stores, clock, ids and settings; thread-safe."""
 
@@ -86,7 +99,7 @@ class TenantState:
         self.history = History(index_lag, users.history_bounds)
         self.resources = Resources(users)
         self.jobs = Jobs(self.now, jobs)
-        self.logs: deque[dict[str, Any]] = deque(maxlen=_MAX_LOGS)
+        self._logs: deque[dict[str, Any] | LargeProfile] = deque(maxlen=_MAX_LOGS)
         self.api_writes: deque[ApiWrite] = deque(maxlen=_MAX_LOGS)
         """The latest writes through the Management API."""
         self._log_numbers = count(1)
@@ -116,7 +129,7 @@ class TenantState:
             self._random = random.Random(self._seed)
         self.history = History(self.history.lag, self.users.history_bounds)
         self.logins = Logins(self.logins.hook)
-        self.logs.clear()
+        self._logs.clear()
         self.api_writes.clear()
         self.raised = []
         self.faults.clear()
@@ -210,32 +223,44 @@ class TenantState:
         return size < len(to_json(before.document()))
 
     def _note_size(self, user_id: str, size: int, call: Call | None, client_id: str) -> None:
-        """Add the event about a profile of more than 10 KB, with the request that wrote it."""
-        details: dict[str, Any] = {"feature": size_event(user_id, size)}
-        agent = ""
+        """Keep what the event about a profile of more than 10 KB needs; it is made when somebody reads the log."""
+        method = path = agent = ""
         if call is not None:
-            details |= {"path": call.request.path[:_LONGEST], "method": call.request.method}
+            method, path = call.request.method, call.request.path[:_LONGEST]
             agent = call.request.headers.get("user-agent", "")[:_LONGEST]
             if call.grant is not None and call.grant.subject.endswith("@clients"):
                 client_id = call.grant.subject.removesuffix("@clients")
-        application = self.application(client_id)
-        self.add_log(
-            self.switches.profile_log,
-            user_id,
-            description=_DEPRECATED,
-            connection_id="",
-            client_id=client_id,
-            client_name="" if application is None else application.name,
-            ip=CLIENT_ADDRESS,
-            user_agent=agent,
-            details=details,
-        )
+        number, now = next(self._log_numbers), self.now()
+        self._logs.append(LargeProfile(number, now, user_id, size, client_id, method, path, agent))
+
+    @property
+    def logs(self) -> list[dict[str, Any]]:
+        """The latest log events, oldest first, but those of API writes."""
+        return [self._event(one) if isinstance(one, LargeProfile) else one for one in list(self._logs)]
+
+    def _event(self, found: LargeProfile) -> dict[str, Any]:
+        """Return the event about a profile of more than 10 KB."""
+        application = self.application(found.client_id)
+        request = {"path": found.path, "method": found.method} if found.method else {}
+        return {
+            "date": iso(int(found.time * 1000)),
+            "type": self.switches.profile_log,
+            "user_id": found.user_id,
+            "description": _DEPRECATED,
+            "connection_id": "",
+            "client_id": found.client_id,
+            "client_name": "" if application is None else application.name,
+            "ip": CLIENT_ADDRESS,
+            "user_agent": found.user_agent,
+            "details": {"feature": size_event(found.user_id, found.size), **request},
+            "log_id": self.log_id(found.time, found.number),
+        }
 
     def add_log(self, kind: str, user_id: str, **more: Any) -> None:
         """Add an event to the tenant's log."""
         now = self.now()
         log_id = self.log_id(now, next(self._log_numbers))
-        self.logs.append(
+        self._logs.append(
             {"date": iso(int(now * 1000)), "type": kind, "user_id": user_id, **more, "log_id": log_id}
         )
 
