@@ -252,7 +252,7 @@ def oversized(count: int = USERS) -> list[dict[str, Any]]:
     for key, make in _SMALL:
         name = key.removeprefix("app:")
         bag = "user_metadata" if name == key else "app_metadata"
-        next(chosen).setdefault(bag, {})[name.format(making.hex(16))] = make(making)
+        next(chosen).setdefault(bag, {})[name.format(making.hex(24))] = make(making)
     return users
 
 
