@@ -27,9 +27,14 @@ MOST_PATHS: Final = 20_000
 _BURST: Final = 2
 """How many times as many there may be until the user at hand is done."""
 _LONGEST_KEY: Final = 100
-_RARE_USERS, _RARE_KEYS = 2, 50
-_SPARSE_PART, _SPARSE_KEYS = 0.01, 200
-"""Keys are made from data if a parent has 50 that at most 2 users have each, or 200 that at most 1 % of its users have."""
+_RARE_USERS: Final = 2
+_RARE_KEYS: Final = 50
+_RARE_FIRST_LEVEL_KEYS: Final = 200
+_RARE_PART: Final = 0.8
+_SPARSE_PART: Final = 0.01
+_SPARSE_KEYS: Final = 200
+"""Keys are made from data if a parent has at least 50 that at most 2 users have each, and these are 80 % of its keys; or
+200 that at most 1 % of its users have each.  A bag has many fixed keys itself, so there it takes 200 of the former."""
 
 
 class Tally:
@@ -113,6 +118,11 @@ class Node:
     def users(self) -> int:
         """Return how many users have the key, at most; one with values of two types here counts twice."""
         return sum(tally.users for tally in {id(one): one for one in self.types.values()}.values())
+
+    @property
+    def is_named(self) -> bool:
+        """Return whether the name says something by itself; then it is neither a rare fixed name nor data."""
+        return bool(self.kinds) or self.telling
 
     def tally(self, kind: type, *, items: bool = False) -> Tally:
         """Return the tally of a JSON type, which is one for all numbers; `items`: of the items of a list."""
@@ -231,22 +241,26 @@ class Paths:
 
     def _made_from_data(self, node: Node) -> list[str | tuple[str, bool]]:
         """Return the keys of a node's children that are too many, and too rare, to be fixed names."""
-        fixed = {key: child.users for key, child in node.children.items() if isinstance(key, str)}
-        if len(fixed) < _RARE_KEYS and node.others is None:
-            return []
-        objects = sum(types[dict].users for types in (node.types, node.item_types) if dict in types)
-        rare = [key for key, users in fixed.items() if users <= _RARE_USERS]
-        sparse = [key for key, users in fixed.items() if users <= max(_RARE_USERS, objects * _SPARSE_PART)]
         known = node.others is not None and "dynamic_keys" in node.others.found
-        if known or len(sparse) >= _SPARSE_KEYS:
-            return list(sparse)
-        return list(rare) if len(rare) >= _RARE_KEYS else []
+        if len(node.children) < _RARE_KEYS and not known:
+            return []
+        users = {key: child.users for key, child in node.children.items() if not child.is_named}
+        objects = sum(types[dict].users for types in (node.types, node.item_types) if dict in types)
+        is_bag = node.parent is None
+        sparse = [key for key, n in users.items() if n <= max(_RARE_USERS, objects * _SPARSE_PART)]
+        if known or (len(sparse) >= _SPARSE_KEYS and not is_bag):
+            return sparse
+        rare = [key for key, n in users.items() if n <= _RARE_USERS]
+        least = _RARE_FIRST_LEVEL_KEYS if is_bag else _RARE_KEYS
+        return rare if len(rare) >= max(least, len(users) * _RARE_PART) else []
 
     def _fold(self, node: Node, most: int, latest: tuple[int, str], *, is_finding: bool) -> None:
-        by_users = sorted(
-            node.children, key=lambda key: (-node.children[key].users, -node.children[key].bytes)
-        )
-        self._merge_children(node, by_users[most:], latest, is_finding=is_finding)
+        def worth(key: str | tuple[str, bool]) -> tuple[bool, int, int]:
+            child = node.children[key]
+            return child.is_named, child.users, child.bytes
+
+        by_worth = sorted(node.children, key=worth, reverse=True)
+        self._merge_children(node, by_worth[most:], latest, is_finding=is_finding)
 
     def _merge_children(
         self, node: Node, keys: Iterable[str | tuple[str, bool]], latest: tuple[int, str], *, is_finding: bool
