@@ -123,8 +123,8 @@ class _Run:
                 self._note(found.where, found.problem)
                 continue
             try:
-                user_id, profile, size, line = _parsed(found)
-                row = examine(user_id, profile, size, line)
+                user_id, profile, size = _parsed(found)
+                row = examine(user_id, profile, size)
             except NotReadable as problem:
                 self._note(self._profiles.place(number), str(problem))
             else:
@@ -172,8 +172,8 @@ class _Run:
         )
 
 
-def _parsed(text: bytes) -> tuple[str, dict[str, Any], int, bytes]:
-    """Return the id, the profile, its size and its text without escapes; raise `NotReadable` for what is no profile."""
+def _parsed(text: bytes) -> tuple[str, dict[str, Any], int]:
+    """Return the id, the profile and its size; raise `NotReadable` for what is no profile."""
     text = text.strip()
     profile = read_json(text, repeated_keys=True)
     user_id = profile.get("user_id") if type(profile) is dict else None
@@ -182,10 +182,7 @@ def _parsed(text: bytes) -> tuple[str, dict[str, Any], int, bytes]:
     # Counting brackets is cheaper than following them, and nearly no profile has as many.
     if text.count(b"{") + text.count(b"[") > MAX_STORED_DEPTH and too_deep(profile, MAX_STORED_DEPTH):
         raise NotReadable(f"JSON nested more than {MAX_STORED_DEPTH} levels deep")
-    if has_escapes(text):
-        text = compact(profile)
-        return user_id, profile, len(text), text
-    return user_id, profile, compact_size(text), text
+    return user_id, profile, len(compact(profile)) if has_escapes(text) else compact_size(text)
 
 
 def _shown(on_progress: OnAuditProgress | None) -> Callable[[Job], object] | None:

@@ -16,7 +16,8 @@ from auth0_meta.audit.measure import SizeCounter, key_sizes
 from auth0_meta.audit.paths import Node, Paths, Tally
 from auth0_meta.audit.report import Finding, KeyWeight, OversizedUser
 from auth0_meta.checks.kinds import KINDS, KindName
-from auth0_meta.checks.secrets import may_hold_secret, secret
+from auth0_meta.checks.numbers import by_chance
+from auth0_meta.checks.secrets import secret, secret_number
 from auth0_meta.checks.sizes import FIELD_BYTES, LIST_ITEMS, NEAR_BYTES, PROFILE_BYTES, json_size, size_kinds
 from auth0_meta.redact import count, printable
 
@@ -30,7 +31,10 @@ MOST_KEYS: Final = 20
 _MOST_FIELDS: Final = 100
 _LEVELS_OF_LARGE: Final = 20
 """How many levels down the smallest large value is looked for: each of them is measured again."""
-_SHORTEST_SECRET: Final = 13
+_SHORTEST_SECRET: Final = 10
+_NO_CARD: Final = 10**13
+"""Cards have at least 14 digits: the milliseconds of today have fewer."""
+_NO_CARD_AGAIN: Final = 10**19
 _LONGEST_ESCAPE: Final = 6
 _OF_ITS_VALUE: Final[tuple[KindName, ...]] = ("authorization_in_user_metadata", "device_state")
 """The kinds for which a key that holds null does not count."""
@@ -64,21 +68,19 @@ class Examiner:
         self._unnamed_findings = 0
         self._kinds: set[KindName] = set()
         self._user_id = ""
-        self._may_hold_secret = False
         self.sizes = SizeCounter()
         self.users = 0
 
-    def add(self, user_id: str, profile: Mapping[str, Any], size: int, line: bytes) -> Row | None:
+    def add(self, user_id: str, profile: Mapping[str, Any], size: int) -> Row | None:
         """Count a user; return what is wrong with this one, None if it is nothing.
 
-        `size`: of the profile in bytes.  `line`: its JSON in UTF-8, without escapes of single characters.
+        `size`: of the profile in bytes.
         """
         self.users += 1
         self._user_id = user_id
         self._kinds.clear()
         self.sizes.add(size)
         if self._everything:
-            self._may_hold_secret = may_hold_secret(line)
             for bag, root in self._paths.roots.items():
                 value = profile.get(bag)
                 if value is not None:
@@ -145,18 +147,18 @@ class Examiner:
             self._object(node, value)
         elif kind is list:
             self._list(node, value)
-        elif self._may_hold_secret and kind is str and secret(value) is not None:
-            self._find(node, "secret")
+        elif kind is str:
+            self._text(node, value, "")
 
     def _object(self, node: Node, value: dict[str, Any]) -> None:
-        number, user_id, may_hold_secret = self.users, self._user_id, self._may_hold_secret
+        number, user_id = self.users, self._user_id
         children = node.children
         for key, inner in value.items():
             child = children.get(key)
             if child is None:
                 child = self._paths.child(node, key)
-            if child.kinds or child.telling:
-                self._judge_name(child, key, inner)
+            if child.kinds:
+                self._judge_name(child, inner)
             kind = type(inner)
             tally = child.types.get(kind)
             if tally is None:
@@ -176,12 +178,11 @@ class Examiner:
             elif kind is list:
                 if inner:
                     self._list(child, inner)
-            elif (
-                may_hold_secret
-                and ((kind is str and len(inner) >= _SHORTEST_SECRET) or kind is int)
-                and secret(str(inner)) is not None
-            ):
-                self._find(child, "secret")
+            elif kind is str:
+                if child.telling or len(inner) >= _SHORTEST_SECRET:
+                    self._text(child, inner, key)
+            elif kind is int and (child.telling or inner > _NO_CARD):
+                self._number(child, inner, key)
 
     def _list(self, node: Node, items: list[Any], *, levels: int = MOST_LEVELS) -> None:
         """Examine a list; its items are at the same path, as they are for Auth0's search."""
@@ -200,21 +201,37 @@ class Examiner:
                     self._object(node, item)
                 elif type(item) is list:
                     self._list(node, item, levels=levels - 1)
-        if node.telling and (str in kinds or int in kinds):
-            self._find(node, "secret")
-        elif self._may_hold_secret and (str in kinds or int in kinds):
+        if str in kinds or int in kinds:
             for item in items:
-                if type(item) in (str, int) and secret(str(item)) is not None:
-                    self._find(node, "secret")
-                    break
+                if type(item) is str:
+                    self._text(node, item, node.name)
+                elif type(item) is int and (node.telling or item > _NO_CARD):
+                    self._number(node, item, node.name)
 
-    def _judge_name(self, node: Node, key: str, value: Any) -> None:
-        """Count what the name of a key says by itself, and any text under a name for secrets."""
+    def _number(self, node: Node, number: int, key: str) -> None:
+        if secret_number(number, key) is not None:
+            self._find(node, "secret")
+        elif _NO_CARD < number < _NO_CARD_AGAIN:
+            self._text(node, str(number), key)
+
+    def _text(self, node: Node, text: str, key: str) -> None:
+        """Find a secret in the text under a key; whether one that a check digit shows is one, many of them decide."""
+        what = secret(text, key)
+        if by_chance(text):
+            node.numbers += 1
+            if what is not None:
+                node.valid += 1
+                node.by_chance.add(self.users, self._user_id)
+                if node.are_secret:
+                    self._kinds.add("secret")
+        elif what is not None:
+            self._find(node, "secret")
+
+    def _judge_name(self, node: Node, value: Any) -> None:
+        """Count what the name of a key says by itself."""
         for kind in node.kinds:
             if value is not None or kind not in _OF_ITS_VALUE:
                 self._find(node, kind)
-        if node.telling and value and type(value) in (str, int) and secret(str(value), key) is not None:
-            self._find(node, "secret")
 
     def _find_large(
         self, node: Node, value: Any, *, is_bag: bool = False, levels: int = _LEVELS_OF_LARGE
@@ -248,6 +265,11 @@ class Examiner:
         for root in self._paths.roots.values():
             for node in root.walk():
                 tallies = dict(node.found)
+                if node.are_secret:
+                    tallies["secret"] = Tally()
+                    tallies["secret"].absorb(
+                        [node.by_chance, *([node.found["secret"]] if "secret" in node.found else ())]
+                    )
                 mixed = [] if node.is_any else [*_rarer(node.types), *_rarer(node.item_types)]
                 if mixed:
                     tallies["mixed_types"] = Tally()

@@ -15,6 +15,7 @@ from auth0_meta.checks.kinds import KindName
 from auth0_meta.checks.names import bad_key, reserved
 from auth0_meta.checks.placement import authorization, device_state
 from auth0_meta.checks.secrets import secret, telling_name
+from auth0_meta.checks.telling import Telling
 from auth0_meta.checks.templates import dynamic
 from auth0_meta.redact import printable
 
@@ -77,8 +78,8 @@ class Node:
     """A path: how it is shown, what its name says by itself, and what users have there."""
 
     __slots__ = (
-        "bag", "bytes", "children", "depth", "found", "is_any", "item_types", "kinds", "largest", "name", "others", "parent",
-        "telling", "types", "weighed",
+        "bag", "by_chance", "bytes", "children", "depth", "found", "is_any", "item_types", "kinds", "largest", "name", "numbers",
+        "others", "parent", "telling", "types", "valid", "weighed",
     )  # fmt: skip
 
     def __init__(self, parent: Node | None, name: str) -> None:
@@ -89,8 +90,8 @@ class Node:
         """Whether it is `<key>` or below one: then its values need not have anything in common."""
         self.kinds: tuple[KindName, ...] = ()
         """What is wrong with the name, for every user who has it."""
-        self.telling = False
-        """Whether the name is one for secrets."""
+        self.telling: Telling = ""
+        """What the name says of secrets below it."""
         self.types: dict[type, Tally] = {}
         self.item_types: dict[type, Tally] = {}
         self.found: dict[KindName, Tally] = {}
@@ -98,6 +99,15 @@ class Node:
         self.others: Node | None = None
         """What the children come to that are counted together."""
         self.weighed = self.bytes = self.largest = 0
+        self.numbers = self.valid = 0
+        """Texts in the form of a number that is known by its check digit alone, and those with the right one."""
+        self.by_chance = Tally()
+        """The users of the latter."""
+
+    @property
+    def are_secret(self) -> bool:
+        """Return whether the numbers with the right check digit have it on purpose: at random, one in ten has it."""
+        return 0 < self.numbers <= 2 * self.valid
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -122,7 +132,7 @@ class Node:
     @property
     def is_named(self) -> bool:
         """Return whether the name says something by itself; then it is neither a rare fixed name nor data."""
-        return bool(self.kinds) or self.telling
+        return bool(self.kinds or self.telling)
 
     def tally(self, kind: type, *, items: bool = False) -> Tally:
         """Return the tally of a JSON type, which is one for all numbers; `items`: of the items of a list."""
@@ -288,6 +298,9 @@ class Paths:
                 done |= tallies.keys()
         for what in {what: None for node in merged for what in node.found}:
             target.find(what).absorb((node.found[what] for node in merged if what in node.found), *latest)
+        target.numbers += sum(node.numbers for node in merged)
+        target.valid += sum(node.valid for node in merged)
+        target.by_chance.absorb((node.by_chance for node in merged), *latest)
         target.weighed += sum(node.weighed for node in merged)
         target.bytes += sum(node.bytes for node in merged)
         target.largest = max(target.largest, *(node.largest for node in merged))
