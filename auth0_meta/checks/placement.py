@@ -2,6 +2,10 @@
 
 The last key of a path decides, by its words.  What a qualifier before them means is in the tables, so that `user_role` is a
 role that gives access and `job_role` isn't.  A parent may decide as the first of the words: `job: {role}` is `job_role`.
+
+Sources: Auth0's "Metadata Field Names and Data Types" (permissions, plan and external ids are access information, which users
+must not edit), "Auth0 Metadata Explained" of October 2026 (subscription plans and feature flags), and "Session Metadata" and
+"Refresh Token Metadata" (device information and flags of one session belong there).
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ def _phrases(text: str) -> frozenset[str]:
 # These say what somebody may do, whatever they are the roles or permissions of ...
 _RIGHTS: Final = _phrases("""
     role, roles, permission, permissions, privilege, privileges, entitlement, entitlements, authorization, authorizations,
-    access level, access levels, access right, access rights, access list, access control, acl, acls, access role, permission level,
+    access level, access levels, access right, access rights, access list, access control, feature flag, feature flags, acl, acls, access role, permission level,
     rol, rolle, rollen, rôle, rôles, berechtigung, berechtigungen, permisos, permissões, droits
 """)
 # ... unless the word before is one of these: what people do for a living or play, and what they allow their phone to do.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Final, Literal, TypeAlias
 
-from auth0_meta.checks.words import words
+from auth0_meta.checks.words import LONGEST, words
 
 Telling: TypeAlias = Literal["", "secret", "token", "card", "person", "perhaps a person", "another number"]
 """What a key says of the text under it.
@@ -92,13 +92,17 @@ _OTHER: Final = _names("""
 """)
 
 
-@functools.lru_cache(4096)
 def telling(key: str, /) -> Telling:
     """Return what the name of a key says of the text under it.
 
     >>> telling("clientSecret"), telling("secretary"), telling("henkilotunnus"), telling("order_id")
     ('secret', '', 'person', 'another number')
     """
+    return _telling(key[:LONGEST])
+
+
+@functools.lru_cache(4096)  # of short texts, so that the cache stays small
+def _telling(key: str) -> Telling:
     parts = words(key)
     joined = "".join(parts)
     # Other words may stand before a name: github_access_token, customerSSN.

@@ -22,7 +22,8 @@ _PARTS = {
     "<mac>": r"(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}",
     "<user_id>": r"[a-z][\w-]{0,63}\|[\w|.@-]+",
     "<phone>": r"\+\d{7,15}",
-    "<id>": r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
+    # Auth0's own: 16 letters and digits after org_, con_ or rol_, which may look like words.
+    "<id>": r"(?<=org_|con_|rol_|grp_)(?=[A-Za-z]*\d(?:[0-9A-Za-z]*[A-Za-z]|\d\d))[0-9A-Za-z]{16}|[0-7][0-9A-HJKMNP-TV-Z]{25}"
     r"|(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{16,}|(?=\d*[A-F])(?=[A-F]*\d)[0-9A-F]{16,}",
     "<number>": r"(?<!\d\.)\d{6,}(?!\.\d)",
 }

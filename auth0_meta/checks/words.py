@@ -7,15 +7,19 @@ import re
 
 # Plurals of abbreviations (IDs), abbreviations (IP), words (Login), digits.
 _PIECES = re.compile(r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
-_LONGEST = 256
+LONGEST = 256
 """The rest of a longer key is not read: it is data, not a name."""
 
 
-@functools.lru_cache(4096)
 def words(key: str, /) -> tuple[str, ...]:
     """Return the words of a key in lower case, however they are joined.
 
     >>> words("lastLoginIP"), words("last-login_ip"), words("deviceIDs2")
     (('last', 'login', 'ip'), ('last', 'login', 'ip'), ('device', 'ids', '2'))
     """
-    return tuple(piece.lower() for piece in _PIECES.findall(key[:_LONGEST]))
+    return _words(key[:LONGEST])
+
+
+@functools.lru_cache(4096)  # of short texts, so that the cache stays small
+def _words(key: str) -> tuple[str, ...]:
+    return tuple(piece.lower() for piece in _PIECES.findall(key))

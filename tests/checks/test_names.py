@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from auth0_meta.checks import names
+from auth0_meta.checks.words import words
 
 
 @pytest.mark.parametrize(
@@ -18,3 +19,12 @@ def test_reserved_names_are_those_of_app_metadata() -> None:
     assert names.reserved("app_metadata", "lastIP")
     assert not names.reserved("user_metadata", "lastIP")
     assert not names.reserved("app_metadata", "lastip")
+
+
+def test_the_words_of_a_key_are_those_that_people_read() -> None:
+    """Underscores, dashes, capitals and digits separate them, in any alphabet; a long key is read in part."""
+    assert words("lastLoginIP") == words("LAST-LOGIN_IP") == words("last login ip") == ("last", "login", "ip")
+    assert words("deviceIDs") == ("device", "ids")
+    assert words("käyttäjänRooli") == ("käyttäjän", "rooli")
+    assert words("...") == words("") == ()
+    assert words("a" * 300) == ("a" * 256,)

@@ -7,6 +7,8 @@ import pytest
 from auth0_meta.checks.placement import authorization, device_state
 
 DECIDE_ABOUT_ACCESS = [
+    "feature_flags",
+    "billing.featureFlags",
     "role",
     "roles",
     "Roles",

@@ -12,6 +12,7 @@ from auth0_meta.checks.templates import dynamic
 MADE_FROM_DATA = {
     "2026-11-23": "<date>", "20261123": "<date>", "23.11.2026": "<date>", "11-23-2026": "<date>", "2026/11/23": "<date>",
     "seen_2026-11-23": "seen_<date>", "2026-11-23T10:20:30Z": "<time>", "log 2026-11-23 10:20": "log <time>",
+    "org_AbCdEfGh12345678": "org_<id>", "con_k3Zx9fPq2LmN8vRt": "con_<id>", "rol_x8Kd92jfUw3kLs0q": "rol_<id>",
     "2026-11": "<month>", "2026-W07": "<week>", "2026-Q3": "<quarter>", "1717171717": "<number>", "ts_1717171717000": "ts_<number>",
     "ORD-2024-000123": "ORD-<year>-<number>", "ada@example.com": "<email>", "203.0.113.7": "<ip>", "2001:db8::1": "<ip>",
     "fe80:0:0:0:1:2:3:4": "<ip>", "aa:bb:cc:dd:ee:ff": "<mac>", "+4915112345678": "<phone>", "auth0|5f0c3b1e8f4e4f439d3e0a8d": "<user_id>",
@@ -22,6 +23,8 @@ MADE_FROM_DATA = {
 }  # fmt: skip
 NAMES = [
     "theme",
+    "org_subscriptionTier",
+    "con_billingAccount01",
     "address_line_2",
     "oauth2",
     "v1",
