@@ -118,10 +118,6 @@ PURE = (
     "migrate.ledger.records",
     "migrate.planning.summary",
     "migrate.planning.watched_user",
-    "audit.examine",
-    "audit.measure",
-    "audit.paths",
-    "audit.progress",
     "audit.read_report",
     "audit.report_types",
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from auth0_meta.audit.api import OnAuditProgress, audit
-from auth0_meta.audit.progress import AuditProgress
 from auth0_meta.audit.report import (
     AuditReport,
     Difference,
@@ -27,7 +25,6 @@ from auth0_meta.audit.report_types import (
 
 __all__ = [
     "AuditJSON",
-    "AuditProgress",
     "AuditReport",
     "BaselineJSON",
     "Checks",
@@ -36,7 +33,6 @@ __all__ = [
     "Finding",
     "FindingJSON",
     "KeyWeight",
-    "OnAuditProgress",
     "OversizedJSON",
     "OversizedUser",
     "Problems",
@@ -44,5 +40,4 @@ __all__ = [
     "Sizes",
     "SizesJSON",
     "WeightJSON",
-    "audit",
 ]

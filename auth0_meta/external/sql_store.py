@@ -24,7 +24,7 @@ from auth0_meta.external.pointers import (
     default_name,
 )
 from auth0_meta.external.store import Closing, missing, taken
-from auth0_meta.external.urls import parse_url, without_password
+from auth0_meta.external.urls import parse_url, secrets_of, without_password
 from auth0_meta.forks import renew_after_fork
 from auth0_meta.redact import discreet, printable
 
@@ -38,6 +38,8 @@ _TABLE = re.compile(r"(?:[A-Za-z_]\w{0,40}\.)?[A-Za-z_]\w{0,40}", re.ASCII)
 _PAGE = 1000
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 _MOST_SHOWN = 200
+_TRIES = 5
+"""How often a row is inserted that exists, and then does not: others may delete it in between."""
 _LONGEST = 86_400.0
 
 # Words in a driver's message, or a five-digit SQLSTATE -> (cause, whether trying again soon can help, what to do).
@@ -91,7 +93,9 @@ class SqlStore(Closing):
         self._failure_wait = number("failure_wait", failure_wait, least=0, most=_LONGEST, error=ConfigError)
         self._clock, self._closed = clock, False
         self._url = without_password(parsed)
-        self._secret = parsed.password
+        self._secrets = secrets_of(parsed)
+        names = (parsed.host, parsed.username, parsed.database, *parsed.query.values())
+        self._own_names = [name for name in names if name and isinstance(name, str)]
         self._name = name or ""
         if parsed.get_backend_name() == "sqlite":
             with contextlib.suppress(OSError):  # it exists; or SQLite finds out what is wrong
@@ -142,12 +146,15 @@ class SqlStore(Closing):
                 return False
             return True
 
-        while not self._run(work, key):
+        for _ in range(_TRIES):
+            if self._run(work, key):
+                return
             found = self._find(key)  # None: deleted just now
             if found is not None:
                 if found != data:
                     raise taken(self._name, key)
                 return
+        raise self._failure("failing", "it refuses the row: look at its tables and triggers", key)
 
     def get(self, key: str, /) -> bytes:
         """Return the data of a key; raise `ExternalMissingError`, a `LookupError`, if there is none."""
@@ -307,24 +314,25 @@ class SqlStore(Closing):
         driver = error.orig if isinstance(error, DBAPIError) else error
         code = str(getattr(driver, "sqlstate", None) or getattr(driver, "pgcode", None) or "")
         text = (str(driver).splitlines() or [""])[0]
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        words = text
+        for name in self._own_names:  # a server may be called "readonly"
+            words = words.replace(name, "")
         cause, again, cure = next(
-            (
-                (cause, again, cure)
-                for signs, cause, again, cure in _SIGNS
-                if code in signs or any(s in text for s in signs)
-            ),
-            _DOWN,
+            (row[1:] for row in _SIGNS if code in row[0] or any(sign in words for sign in row[0])), _DOWN
         )
         lost = isinstance(error, OperationalError | InterfaceError | TimeoutError)
         lost = lost or (isinstance(error, DBAPIError) and error.connection_invalidated)
-        if not lost and (cause, again) == _DOWN[:2]:
+        if not lost and cause == _DOWN[0]:
             # Any other error may quote a value.
             cause, again, cure, text = "failing", False, "look at the database's log", type(driver).__name__
-        if self._secret:
-            text = text.replace(str(self._secret), "***")
+        return self._failure(cause, f"{cure} ({printable(text)[:_MOST_SHOWN]})", key), again
+
+    def _failure(self, cause: str, what: str, key: str | None) -> ExternalUnavailableError:
         at = f"{self._name}/{key}" if key else ""
-        message = f"{at}{at and ': '}{self._url} can't be used: {cure} ({printable(text)[:_MOST_SHOWN]})"
-        return ExternalUnavailableError(message, store=self._name, pointer=at, cause=cause), again
+        message = f"{at}{at and ': '}{self._url} can't be used: {what}"
+        return ExternalUnavailableError(message, store=self._name, pointer=at, cause=cause)
 
 
 def _engine(url: Any, timeout: float) -> Engine:

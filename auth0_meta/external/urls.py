@@ -46,9 +46,18 @@ def without_password(url: URL) -> str:
     >>> without_password(parse_url("postgresql://app:s3cret@db/big?sslmode=require&sslpassword=s3cret"))
     'postgresql+psycopg://app@db/big?sslmode=require'
     """
-    secret = [name for name in url.query if any(word in name.lower() for word in _SECRETS)]
     # `set` would keep the password that it is to remove.
-    return url._replace(password=None).difference_update_query(secret).render_as_string()
+    return url._replace(password=None).difference_update_query(_secret_parameters(url)).render_as_string()
+
+
+def secrets_of(url: URL) -> list[str]:
+    """Return what no message may repeat."""
+    values = [url.password, *(url.query[name] for name in _secret_parameters(url))]
+    return [value for value in values if value and isinstance(value, str)]
+
+
+def _secret_parameters(url: URL) -> list[str]:
+    return [name for name in url.query if any(word in name.lower() for word in _SECRETS)]
 
 
 def _parsed(text: str) -> URL | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 import stat
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from sqlalchemy.schema import CreateTable
 from support.forks import in_child
 from support.services import postgres
 
-from auth0_meta import ConfigError, ExternalUnavailableError, InputError, StateError
+from auth0_meta import ConfigError, ExternalUnavailableError, InputError, MissingExtraError, StateError
 from auth0_meta.external import SqlStore, load, open_store, save, sql_store
 from auth0_meta.testing import FakeClock
 
@@ -85,6 +88,53 @@ def test_a_url_that_can_not_work_is_refused(url: Any, why: str) -> None:
     with pytest.raises(ConfigError, match=why) as refused:
         SqlStore(url)
     assert PASSWORD not in str(refused.value)
+
+
+def test_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named, with what installs it."""
+    monkeypatch.setitem(sys.modules, "pymysql", None)
+    with pytest.raises(MissingExtraError, match="this needs the driver pymysql: pip install pymysql"):
+        open_store(f"mysql+pymysql://app:{PASSWORD}@db/big")
+
+    def fail(_: object) -> None:
+        raise ImportError("no pq wrapper available")
+
+    monkeypatch.setattr(
+        "sqlalchemy.dialects.postgresql.psycopg.PGDialect_psycopg.import_dbapi", classmethod(fail)
+    )
+    with pytest.raises(
+        MissingExtraError,
+        match=r"driver of postgresql\+psycopg can't be loaded: pip install .auth0-meta\[sql\]",
+    ):
+        SqlStore(f"postgres://app:{PASSWORD}@db/big")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite://", "sqlite:///", "sqlite:///:memory:", f"sqlite://app:{PASSWORD}@db/a", "sqlite:///a?mode=ro"],
+)
+def test_what_is_no_path_of_a_file_is_refused(url: str) -> None:
+    """The error shows what a path looks like."""
+    with pytest.raises(ConfigError, match=r"has only a path: sqlite:///big\.db") as refused:
+        open_store(url)
+    assert PASSWORD not in str(refused.value)
+
+
+def test_a_row_that_comes_and_goes(file_url: str, tmp_path: Path) -> None:
+    """If others delete a value at the very moment, it is stored once more; if the database itself refuses it, that ends."""
+    with SqlStore(file_url, table="t") as store:
+        with closing(sqlite3.connect(tmp_path / "big.db")) as db, db:
+            db.execute(
+                "CREATE TRIGGER no BEFORE INSERT ON t BEGIN SELECT RAISE(ABORT, 'UNIQUE constraint failed'); END"
+            )
+        with pytest.raises(
+            ExternalUnavailableError, match="it refuses the row: look at its tables and triggers"
+        ) as refused:
+            put(store)
+        assert refused.value.cause == "failing"
+        with closing(sqlite3.connect(tmp_path / "big.db")) as db, db:
+            db.execute("DROP TRIGGER no")
+        assert load(put(store), store=store) == [1, SECRET]
 
 
 @pytest.mark.parametrize(
@@ -168,9 +218,25 @@ def test_a_server_that_is_not_there() -> None:
     assert "postgresql+psycopg://app@127.0.0.1:1/big can't be used" in str(down.value)
     assert clock.slept[:5] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6])
     assert 8 < sum(clock.slept) <= 10
-    with pytest.raises(ExternalUnavailableError):
-        SqlStore("postgresql://app@127.0.0.1:1/big", failure_wait=0, clock=(none := FakeClock()))
-    assert none.slept == []
+
+
+def test_the_name_of_a_server_is_not_taken_for_what_it_says(tmp_path: Path) -> None:
+    """A socket in a folder "readonly" that nobody listens on is down; with `failure_wait=0` nothing is repeated."""
+    clock = FakeClock()
+    with pytest.raises(ExternalUnavailableError, match=r"readonly/.*No such file") as down:
+        SqlStore(f"postgresql://app@/password?host={tmp_path}/readonly", failure_wait=0, clock=clock)
+    assert (down.value.cause, clock.slept) == ("down", [])
+
+
+@pytest.mark.parametrize("where", ["", "?password={}", "?sslpassword={}"])
+def test_a_password_in_a_message_of_the_driver_is_masked(where: str, tmp_path: Path) -> None:
+    """Wherever in the URL it was; here the name of the socket repeats it."""
+    url = f"postgresql://app:{PASSWORD}@/db?host={tmp_path}/{PASSWORD}"
+    if where:
+        url = f"postgresql://app@/db{where.format(PASSWORD)}&host={tmp_path}/{PASSWORD}"
+    with pytest.raises(ExternalUnavailableError, match=r"/\*\*\*/") as down:
+        SqlStore(url, failure_wait=0)
+    assert PASSWORD not in str(down.value).partition("can't be used")[2]
 
 
 # PostgreSQL -----------------------------------------------------------------------

@@ -96,6 +96,26 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqliteStor
         yield opened
 
 
+@pytest.mark.parametrize("most", [1, 3, 7, 100])
+def test_keys_and_users_are_read_in_pages(
+    store: SqliteStore | SqlStore, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the size of a page, each comes once, and what is deleted in between does not end it."""
+    monkeypatch.setattr(f"{type(store).__module__}._PAGE", most)
+    made = {
+        save([n], store=store, user_id=f"auth0|{n % 4}", path=f"app_metadata.{n}")["external"].split("/")[1]
+        for n in range(7)
+    }
+    assert sorted(store.keys()) == sorted(made)
+    assert sorted(store.users()) == [f"auth0|{n}" for n in range(4)]
+    assert len(list(store.keys("auth0|1"))) == 2
+    seen = []
+    for key in store.keys(None):
+        seen.append(key)
+        store.delete(key)
+    assert sorted(seen) == sorted(made)
+
+
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     value=json_values | st.text(),
