@@ -376,6 +376,17 @@ def test_another_store_is_refused(
     assert tenant.journal.count() == sent
 
 
+def test_a_run_goes_on_although_users_were_forgotten(
+    tenant: LocalTenant, client: ManagementClient, job: Path, store: Watched
+) -> None:
+    """The values of the others show that it is the right store."""
+    planned(client, job, store)
+    tenant.fail(method="PATCH", user_id="auth0|000003", status=403)
+    assert apply(job, client, store=store).counts == {"done": 3, "failed": 1}
+    store.forget("auth0|000000")
+    assert apply(job, client, store=store).counts == {"done": 1}
+
+
 def test_a_store_object_of_a_program_is_needed_again(
     tenant: LocalTenant, client: ManagementClient, job: Path, store: Watched
 ) -> None:
