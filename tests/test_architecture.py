@@ -118,6 +118,10 @@ PURE = (
     "migrate.ledger.records",
     "migrate.planning.summary",
     "migrate.planning.watched_user",
+    "audit.examine",
+    "audit.measure",
+    "audit.paths",
+    "audit.progress",
     "audit.read_report",
     "audit.report_types",
 )

@@ -28,8 +28,8 @@ EXPORTED = {
         TokenRequest Transaction""",
     "auth0_meta.actions.web": "Login ReturnUrls SigningKeys verify_id_token",
     "auth0_meta.audit": """
-        AuditJSON AuditReport BaselineJSON Checks Difference DifferenceJSON Finding FindingJSON KeyWeight
-        OversizedJSON OversizedUser Problems ProblemsJSON Sizes SizesJSON WeightJSON""",
+        AuditJSON AuditProgress AuditReport BaselineJSON Checks Difference DifferenceJSON Finding FindingJSON KeyWeight
+        OnAuditProgress OversizedJSON OversizedUser Problems ProblemsJSON Sizes SizesJSON WeightJSON audit""",
     "auth0_meta.emulator": """
         Change Drop Entry Fault Hook Journal LiveUser LocalTenant RecordedResponse Switches TenantClock Users""",
     "auth0_meta.external": """

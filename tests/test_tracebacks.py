@@ -60,7 +60,7 @@ PACKAGES = (
 # Values: nothing that they do can fail but for a bug, or they are used so often that a wrapper would cost too much.
 VALUES = """
     ActionObject Api ApplyProgress BagChange BatchResult BatchResults ByEmail CacheRecord CacheResult Change
-    Check Clock CommitResult Cost Difference Entry ExportProgress ExternalStore FakeClock Fault Finding Found Hook Job KeyWeight Login
+    AuditProgress Check Clock CommitResult Cost Difference Entry ExportProgress ExternalStore FakeClock Fault Finding Found Hook Job KeyWeight Login
     Moved OversizedUser Page PathMoved PlanProgress PlanSummary Problems Progress Rates RecordedResponse Redirect RunResult Sizes Source
     State States Status Switches UserDone
     Wait Waiting"""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from auth0_meta.audit.api import OnAuditProgress, audit
+from auth0_meta.audit.progress import AuditProgress
 from auth0_meta.audit.report import (
     AuditReport,
     Difference,
@@ -25,6 +27,7 @@ from auth0_meta.audit.report_types import (
 
 __all__ = [
     "AuditJSON",
+    "AuditProgress",
     "AuditReport",
     "BaselineJSON",
     "Checks",
@@ -33,6 +36,7 @@ __all__ = [
     "Finding",
     "FindingJSON",
     "KeyWeight",
+    "OnAuditProgress",
     "OversizedJSON",
     "OversizedUser",
     "Problems",
@@ -40,4 +44,5 @@ __all__ = [
     "Sizes",
     "SizesJSON",
     "WeightJSON",
+    "audit",
 ]

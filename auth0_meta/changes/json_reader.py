@@ -7,6 +7,7 @@ be believed.
 
 from __future__ import annotations
 
+import codecs
 import json
 from typing import Any
 
@@ -29,11 +30,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _decode = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object).decode
+_decode_any = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
-def read_json(text: bytes, /) -> Any:
+def read_json(text: bytes, /, *, repeated_keys: bool = False) -> Any:
     r"""Return the value that a JSON text in UTF-8 stands for; raise `NotReadable` if it is anything else.
 
+    `repeated_keys`: of a key that is there twice, take the last value, as JavaScript does; that takes half the time.
     A byte order mark before it is ignored.  An escaped lone surrogate is kept, because Auth0 stores it as such.  A number
     that no double can hold reads as infinity, as it does in JavaScript; code that would send it back refuses to.
 
@@ -41,7 +44,8 @@ def read_json(text: bytes, /) -> Any:
     {'a': '\ud800', 'n': inf}
     """
     try:
-        return _decode(text.decode("utf-8-sig"))
+        decode = _decode_any if repeated_keys else _decode
+        return decode(text.removeprefix(codecs.BOM_UTF8).decode())
     except NotReadable:
         raise
     except UnicodeDecodeError:

@@ -70,6 +70,7 @@ class FileSource:
     def __init__(self, path: str | os.PathLike[str], /, *, whole: bool = False) -> None:
         self._lines = Lines(path)
         self._whole = whole
+        self.path = path
         self.name = f"file {self._lines.name}"
 
     @property
@@ -157,6 +158,11 @@ class ExportSource:
 
     def users(self, connect: Connect) -> Iterator[Found | BadLine]:
         """Start the export, wait for it, download it, and yield its users."""
+        for n, line in self.lines(connect):
+            yield _exported(line, n)
+
+    def lines(self, connect: Connect) -> Iterator[tuple[int, bytes]]:
+        """Start the export, wait for it, download it, and yield (number, line) for each line that is not empty."""
         client = connect()
         job = client.jobs.export_users(format="json", fields=self.fields, **self._which)
         job = client.jobs.wait(job, **self._wait)
@@ -166,21 +172,20 @@ class ExportSource:
             start = file.read(2)
             packed = start == GZIP
             if not packed and start[:1] != b"{":  # even an export of nobody is a gzip file
-                what = f"the file of export {job.id} is not an export; a proxy may have answered instead: plan again"
+                what = f"the file of export {job.id} is not an export; a proxy may have answered instead: try again"
                 raise JobError(printable(what), job_id=job.id, job=job)
             self._extent.begin(cast("BinaryIO", file))
             plain = cast("BinaryIO", gzip.GzipFile(fileobj=file) if packed else file)
-            lines = numbered(plain, f"the file of export {job.id}")
             try:
-                for n, line in lines:
+                for n, line in numbered(plain, f"the file of export {job.id}"):
                     self._extent.note_line()
                     if line.strip():
-                        yield _exported(line, n)
+                        yield n, line
                 self._extent.end()
             except InputError as error:
                 raise JobError(f"{error}", job_id=job.id, job=job) from None
             except (EOFError, zlib.error, gzip.BadGzipFile):
-                what = f"the file of export {job.id} is cut short: plan again"
+                what = f"the file of export {job.id} is cut short: try again"
                 raise JobError(printable(what), job_id=job.id, job=job) from None
 
 

@@ -67,12 +67,12 @@ class Extent:
 
 
 @contextmanager
-def open_text(path: str | os.PathLike[str], extent: Extent | None = None) -> Iterator[IO[str]]:
-    """Open a file, or standard input for "-", as text; gzip and UTF-16 are recognized by their first bytes.
+def open_bytes(path: str | os.PathLike[str], extent: Extent | None = None) -> Iterator[io.BufferedReader]:
+    """Open a file, or standard input for "-", and unpack it if its first bytes are those of gzip.
 
-    `extent` begins to measure the file; standard input is not measured.  Raises `InputError` if the text can't be read.
+    `extent` begins to measure the file; standard input is not measured.  Raises `InputError` if it can't be read.
     """
-    name = "standard input" if str(path) == STDIN else str(path)
+    name = _name(path)
     try:
         raw: BinaryIO = sys.stdin.buffer if str(path) == STDIN else open(path, "rb")  # noqa: SIM115  # closed below
     except OSError as error:
@@ -87,13 +87,11 @@ def open_text(path: str | os.PathLike[str], extent: Extent | None = None) -> Ite
             if _start(buffered) == GZIP
             else buffered
         )
-        if (start := _start(plain)) in _WORKBOOKS:
+        if _start(plain) in _WORKBOOKS:
             raise InputError(
                 f"{name} is a workbook or a zip archive, not text: save the sheet as 'CSV UTF-8'"
             )
-        yield io.TextIOWrapper(plain, encoding="utf-16" if start in _UTF_16 else "utf-8-sig", newline="")
-    except UnicodeDecodeError:
-        raise InputError(f"{name} is not UTF-8 text: save it as UTF-8 (in Excel, as 'CSV UTF-8')") from None
+        yield plain
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise InputError(f"{name} is cut short or is not a gzip file") from None
     finally:
@@ -101,15 +99,47 @@ def open_text(path: str | os.PathLike[str], extent: Extent | None = None) -> Ite
             raw.close()
 
 
+@contextmanager
+def open_text(path: str | os.PathLike[str], extent: Extent | None = None) -> Iterator[IO[str]]:
+    """Open a file as text as `open_bytes` does; UTF-16 is recognized by its first bytes."""
+    with open_bytes(path, extent) as plain:
+        try:
+            encoding = "utf-16" if is_utf_16(plain) else "utf-8-sig"
+            yield io.TextIOWrapper(plain, encoding=encoding, newline="")
+        except UnicodeDecodeError:
+            what = "is not UTF-8 text: save it as UTF-8 (in Excel, as 'CSV UTF-8')"
+            raise InputError(f"{_name(path)} {what}") from None
+
+
+def is_utf_16(file: io.BufferedReader) -> bool:
+    """Return whether a file begins with a byte order mark of UTF-16."""
+    return _start(file) in _UTF_16
+
+
 def numbered(file: IO[AnyStr], name: str) -> Iterator[tuple[int, AnyStr]]:
     """Yield (line number, line); raise `InputError` before a line takes more memory than `MOST_LINE` allows."""
-    n = 0
-    while line := file.readline(MOST_LINE + 1):
-        n += 1
-        if len(line) > MOST_LINE:
+    for n, line in bounded(file):
+        if line is None:
             what = f"{name} line {n} is longer than {MOST_LINE} characters: is there one object, row or id per line?"
             raise InputError(what)
         yield n, line
+
+
+def bounded(file: IO[AnyStr]) -> Iterator[tuple[int, AnyStr | None]]:
+    """Yield (line number, line), with None for a line that is longer than `MOST_LINE` allows."""
+    n = 0
+    while line := file.readline(MOST_LINE + 1):
+        n += 1
+        if len(line) <= MOST_LINE:
+            yield n, line
+            continue
+        yield n, None
+        while len(line) > MOST_LINE:
+            line = file.readline(MOST_LINE + 1)
+
+
+def _name(path: str | os.PathLike[str]) -> str:
+    return "standard input" if str(path) == STDIN else str(path)
 
 
 def _start(file: io.BufferedReader) -> bytes:
