@@ -14,6 +14,7 @@ from auth0_meta.audit.summary import (
     groups,
     headline,
     in_words,
+    over_both,
     part,
     users_with,
     when,
@@ -28,7 +29,7 @@ from auth0_meta.redact import count
 _SHOWN = 20
 _MOST_ROWS = 200
 _MOST_USERS = 1_000
-_MOST_WEIGHTS = 15
+_MOST_WEIGHTS, _LIGHTEST = 15, 0.005
 _MOST_KEYS = 4
 _MOST_CHANGES = 100
 _LONGEST = 160
@@ -96,7 +97,9 @@ def _top(document: AuditJSON) -> Iterator[str]:
         ("near_limit", "8 to 10 KB", "warn"),
     ):
         number = users_with(document, kind)
-        tiles.append((name, f"{number:,}", f"{part(number, users)} of users", css if number else ""))
+        both = over_both(document) if kind == "oversized" and number else None
+        more = "" if both is None else f"; {both:,} over 10,240 B too"
+        tiles.append((name, f"{number:,}", f"{part(number, users)} of users{more}", css if number else ""))
     tiles.append(("Largest profile", size_text(sizes["largest"]), f"{sizes['largest']:,} B", ""))
     tiles.append(("Median profile", size_text(sizes["median"]), f"p99: {size_text(sizes['p99'])}", ""))
     yield (
@@ -173,26 +176,27 @@ def _sizes(document: AuditJSON) -> str:
 
 def _weights(weights: Sequence[WeightJSON]) -> str:
     """Draw which keys the large profiles consist of."""
-    shown = weights[:_MOST_WEIGHTS]
-    if not shown:
+    total = sum(one["bytes"] for one in weights)
+    shown = [one for one in weights[:_MOST_WEIGHTS] if one["bytes"] >= _LIGHTEST * total]
+    if not total:
         return ""
-    total = max(one["bytes"] for one in shown) or 1
-    each = max(one["bytes"] / max(1, one["users"]) for one in shown) or 1
+    most = max(one["bytes"] for one in shown)
+    each = {one["path"]: one["bytes"] / max(1, one["users"]) for one in shown}
     rows = (
         (
             f'<th scope="row">{_path(one["path"])}</th>',
-            f"<td>{size_text(one['bytes'])} {across(one['bytes'] / total)}</td>",
-            f"<td>{size_text(one['bytes'] / max(1, one['users']))} {across(one['bytes'] / max(1, one['users']) / each)}</td>",
+            f"<td>{size_text(one['bytes'])} {across(one['bytes'] / most)}</td>",
+            f"<td>{size_text(each[one['path']])} &times; {one['users']:,} {across(each[one['path']] / max(each.values()))}</td>",
             f'<td class="n">{size_text(one["largest"])}</td>',
-            cell(one["users"]),
         )
         for one in shown
     )
-    names = ("Key", "All together", "Per user", "Largest", "Users")
+    names = ("Key", "Total", "Per user", "Largest")
     return (
-        "<h2>What weighs</h2><figure><figcaption>The first-level keys of profiles near the limit or over it, the heaviest first."
+        "<h2>What weighs</h2><figure><figcaption>The first-level keys of profiles near the limit or over it, the heaviest first: "
+        "all users together, and each user who has the key."
         f"</figcaption>{table(names, rows, numbers=names[3:], label='Weight by key', css='bars')}</figure>"
-        + _more(len(weights) - _MOST_WEIGHTS, "keys")
+        + _more(len(weights) - len(shown), "keys")
     )
 
 

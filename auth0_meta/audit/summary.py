@@ -9,6 +9,7 @@ import attrs
 
 from auth0_meta.audit.report_types import AuditJSON, DifferenceJSON, FindingJSON, WeightJSON
 from auth0_meta.checks.kinds import KINDS, Kind
+from auth0_meta.checks.sizes import PROFILE_LIMIT
 from auth0_meta.redact import count
 
 _MOST_IN_A_COMMAND = 8
@@ -132,3 +133,11 @@ def when(moment: str) -> str:
     """
     known = _MOMENT.fullmatch(moment)
     return moment if known is None else f"{known[1]} {known[2]} UTC"
+
+
+def over_both(document: AuditJSON) -> int | None:
+    """Return how many users are over 10 KB also if a KB is 1,024 bytes, None if the report doesn't say."""
+    over = users_with(document, "oversized")
+    if len(document["oversized"]) == over:
+        return sum(one["bytes"] > PROFILE_LIMIT for one in document["oversized"])
+    return None

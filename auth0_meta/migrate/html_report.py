@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from auth0_meta.markup import charts
+from auth0_meta.markup.charts import across
 from auth0_meta.markup.page import cell, head, page, table, text
 from auth0_meta.migrate.api import Status, status_of
 from auth0_meta.migrate.ledger.ledger import Ledger
@@ -20,9 +22,9 @@ _BINS = 240
 _MOST_NAMED = 200
 _WIDTH, _HEIGHT, _LEFT, _FLOOR = 720, 180, 46, 156
 
-_STYLE = """
-main { max-width: 60rem } table { width: auto } figure > svg { width: 100%; height: auto }
-.rate { fill: none; stroke: var(--accent); stroke-width: 1.5 } .limit { fill: none; stroke: var(--warn); stroke-dasharray: 5 4 } .refused { fill: var(--bad) }
+_STYLE = f"""{charts.STYLE}
+main {{ max-width: 60rem }} table {{ width: auto }} tbody th {{ overflow-wrap: normal }} .bars {{ width: 100% }} .bars th {{ width: 7rem }} figure > svg {{ width: 100%; height: auto }}
+.rate {{ fill: none; stroke: var(--accent); stroke-width: 1.5 }} .limit {{ fill: none; stroke: var(--warn); stroke-dasharray: 5 4 }} .refused {{ fill: var(--bad) }}
 """
 
 
@@ -150,19 +152,13 @@ def _plot(bins: Sequence[Mapping[str, float]], seconds: float) -> str:
 
 def _outcomes(title: str, counts: Mapping[str, int]) -> str:
     """Draw counts as bars."""
-    if not counts:
-        return ""
-    top, rows = max(counts.values()) or 1, []
-    for n, (name, users) in enumerate(sorted(counts.items(), key=lambda item: -item[1])):
-        css = "bar bad" if name in BAD_OUTCOMES else "bar"
-        wide = round(users / top * (_WIDTH - 240), 1)
-        rows.append(
-            f'<text x="0" y="{n * 22 + 15}">{text(name)}</text>'
-            f'<rect class="{css}" x="90" y="{n * 22 + 3}" width="{wide}" height="15"/>'
-            f'<text x="{96 + wide}" y="{n * 22 + 15}">{users}</text>'
-        )
-    chart = f'<svg viewBox="0 0 {_WIDTH} {len(rows) * 22 + 4}" role="img" aria-label="{text(title)}">{"".join(rows)}</svg>'
-    return f"<figure><figcaption>{text(title)}</figcaption>{chart}</figure>"
+    top = max(counts.values(), default=0) or 1
+    rows = (
+        (head(name), f"<td>{users:,} {across(users / top, 'bad' if name in BAD_OUTCOMES else '')}</td>")
+        for name, users in sorted(counts.items(), key=lambda item: -item[1])
+    )
+    bars = table((), rows, label=title, css="bars")
+    return f"<figure><figcaption>{text(title)}</figcaption>{bars}</figure>" if counts else ""
 
 
 def _table(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
