@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 COMMANDS = {
+    "audit": "Find oversized profiles, and what else in user metadata will cause trouble.",
     "completion": "Print the script that lets a shell complete commands and options.",
     "demo": "Show how the package works, on a local tenant: no account, no network.",
     "doctor": "Check token, scopes, audience, clock and rate limit, and say how to fix them.",

@@ -1,14 +1,15 @@
-"""The lines that say how far a migration is, as long as the terminal is wide; PURE."""
+"""The lines that say how far a migration or an audit is, as long as the terminal is wide; PURE."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from auth0_meta.audit.progress import AuditProgress
 from auth0_meta.migrate.events import ApplyProgress, ExportProgress, PlanProgress, Waiting
 from auth0_meta.migrate.ledger.records import BAD_OUTCOMES
 from auth0_meta.redact import count, printable
 
-Progress = PlanProgress | ExportProgress | ApplyProgress | Waiting
+Progress = PlanProgress | ExportProgress | ApplyProgress | AuditProgress | Waiting
 _BARS = (24, 12, 0)
 
 
@@ -66,7 +67,10 @@ def _forms(event: Progress, word: str) -> Iterator[str]:
     finished = isinstance(event, ApplyProgress) and event.done >= event.total
     left = "" if event.eta is None or finished else f", {duration(event.eta)} left"
     waits = f", waiting ({event.waiting})" if event.waiting else ""
-    if isinstance(event, PlanProgress):
+    if isinstance(event, AuditProgress):
+        part, done, wrong = event.part, f"{count(event.users, 'user')} read", ""
+        pace = f", {event.users / event.seconds:,.0f} per second" if event.seconds >= 1 else ""
+    elif isinstance(event, PlanProgress):
         part, done = event.part, f"{count(event.read, 'user')} read"
         pace = f", {event.changing} to change"
         wrong = f", {event.invalid} invalid" if event.invalid else ""

@@ -7,6 +7,7 @@ import threading
 from rich.live import Live
 from rich.text import Text
 
+from auth0_meta.audit.progress import AuditProgress
 from auth0_meta.cli.common import console, print_line
 from auth0_meta.cli.progress import Progress, line
 from auth0_meta.clock import SYSTEM_CLOCK
@@ -74,7 +75,7 @@ class Bar:
         with self._printing:
             print_line(self._out, text)
 
-    def show(self, event: events.MigrationEvent) -> None:
+    def show(self, event: events.MigrationEvent | AuditProgress) -> None:
         """Show one event; a user who is not as planned gets a permanent line."""
         if isinstance(event, events.UserDone):
             if event.outcome in BAD_OUTCOMES:

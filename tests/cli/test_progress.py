@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auth0_meta.audit.progress import AuditProgress
 from auth0_meta.cli.progress import Progress, line
 from auth0_meta.migrate.events import ApplyProgress, ExportProgress, PlanProgress, Waiting
 
@@ -16,6 +17,7 @@ parts = st.none() | st.floats(0, 1)
 EVENTS: st.SearchStrategy[Progress] = st.one_of(
     st.builds(Waiting, reason=waits, seconds=seconds),
     st.builds(ExportProgress, status=st.sampled_from(["pending", "processing"]), percent=st.none() | st.floats(0, 100)),
+    st.builds(AuditProgress, users=some, seconds=seconds, waiting=waits, part=parts, eta=st.none() | seconds),
     st.builds(
         PlanProgress, read=some, changing=some, invalid=some, seconds=seconds, waiting=waits, part=parts, eta=st.none() | seconds
     ),
@@ -90,3 +92,13 @@ def test_a_plan_shows_a_bar_once_it_is_known_how_much_there_is() -> None:
         == "[######                  ] 30 users read, 10 to change, 1 min 15 s left, 2 invalid"
     )
     assert line(known, "planning", 50) == "[###         ] 30 users read, 1 min 15 s left"
+
+
+def test_an_audit_shows_how_fast_it_is() -> None:
+    """Not in its first second: it would be a guess."""
+    event = AuditProgress(users=90_000, seconds=9.0, part=0.25, eta=27.0)
+    assert (
+        line(event, "auditing", 80)
+        == "[######                  ] 90000 users read, 10,000 per second, 27 s left"
+    )
+    assert line(AuditProgress(users=3, seconds=0.5), "auditing", 80) == "3 users read"
