@@ -39,6 +39,12 @@ def _chosen_kinds(context: click.Context, parameter: click.Parameter, given: Seq
     return frozenset(KINDS if _ANY in names else names)
 
 
+def _complete_kind(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """Return the kinds that begin with what has been typed; after a comma, the next one begins."""
+    before, comma, begun = incomplete.rpartition(",")
+    return [f"{before}{comma}{kind}" for kind in (*KINDS, _ANY) if kind.startswith(begun)]
+
+
 def _earlier_report(
     context: click.Context, parameter: click.Parameter, path: str | None
 ) -> AuditReport | None:
@@ -78,6 +84,7 @@ auth0-meta audit --fail-on oversized,secret --baseline audit.json""",
     metavar="KIND",
     multiple=True,
     callback=_chosen_kinds,
+    shell_complete=_complete_kind,
     help=f"Exit with 1 if this kind is found; repeatable. Kinds: {', '.join((*KINDS, _ANY))}.",
 )
 @click.option(

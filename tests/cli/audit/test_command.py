@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.shell_completion import ShellComplete
 
 from auth0_meta.audit import AuditReport
 from auth0_meta.checks.kinds import KINDS
 from auth0_meta.cli import main
+from auth0_meta.cli.app import root
 from auth0_meta.cli.audit import command
 from auth0_meta.emulator import LocalTenant
 
@@ -268,6 +270,17 @@ def test_an_unknown_kind_is_refused_before_anything_is_read(given: str, full: Lo
     assert (code, out) == (2, "")
     assert all(kind in " ".join(err.split()) for kind in KINDS)
     assert full.journal.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "kinds"),
+    [("over", ["over_allowance", "oversized"]), ("secret,b", ["secret,bad_key"]), ("x", [])],
+)
+def test_the_shell_completes_kinds(typed: str, kinds: list[str]) -> None:
+    """Also behind a comma."""
+    completion = ShellComplete(root, {}, "auth0-meta", "_AUTH0_META_COMPLETE")
+    found = completion.get_completions(["audit", "--fail-on"], typed)
+    assert [one.value for one in found] == kinds
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", "not json", '{"users": 3, "findings": {}}', None])
