@@ -74,7 +74,7 @@ class Case:
     """What a mistake may use: a tenant with one user, and a client of it."""
 
     def __init__(self, tenant: LocalTenant, tmp_path: Path) -> None:
-        self.tenant, self.path = tenant, tmp_path
+        self.tenant, self.path, self.cleanup = tenant, tmp_path, ExitStack()
         self.user = tenant.users.add(app_metadata={"n": 5, "text": "x", "deep": {"a": 1}})
         self.id = self.user.user_id
         self.client = tenant.client(clock=FakeClock())
@@ -449,7 +449,7 @@ def _a_job_that_exists(case: Case) -> None:
 
 
 def _saved(case: Case, value: object) -> tuple[SqliteStore, Pointer]:
-    store = SqliteStore(case.path / "big.db")
+    store = case.cleanup.enter_context(SqliteStore(case.path / "big.db"))
     return store, save(value, store=store, user_id=case.id, path="app_metadata.history")
 
 
@@ -523,7 +523,9 @@ def _a_warning_that_is_an_error(case: Case) -> None:
 def case(tmp_path: Path) -> Iterator[Case]:
     """Return what a mistake needs."""
     with LocalTenant() as tenant:
-        yield Case(tenant, tmp_path)
+        case = Case(tenant, tmp_path)
+        with case.cleanup:
+            yield case
 
 
 @pytest.fixture(autouse=True)

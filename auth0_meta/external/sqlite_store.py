@@ -96,15 +96,11 @@ class SqliteStore(Closing):
         if name is not None:
             check_name(name)
         self._name = name or ""
-        for start in range(_STARTS):
-            try:
-                self._name = self._open(name)
-                break
-            except ExternalUnavailableError as error:
-                # Switching a new file to WAL mode fails at once while another process does the same.
-                if error.cause != "locked" or start == _STARTS - 1:
-                    raise
-                clock.sleep(_PAUSE)
+        try:
+            self._name = self._open_patiently(name, clock)
+        except BaseException:
+            self.close()
+            raise
         renew_after_fork(self)
 
     def _renew_locks(self) -> None:
@@ -199,6 +195,17 @@ class SqliteStore(Closing):
                 db.close()
 
     # The file -------------------------------------------------------------------------
+
+    def _open_patiently(self, name: str | None, clock: Clock) -> str:
+        """Open the file; try again if it fails at once because another process is just switching a new file to WAL mode."""
+        for _ in range(_STARTS):
+            try:
+                return self._open(name)
+            except ExternalUnavailableError as error:
+                if error.cause != "locked":
+                    raise
+            clock.sleep(_PAUSE)
+        return self._open(name)
 
     def _open(self, name: str | None) -> str:
         """Open the file, create what is missing in a new one, and return the store's name."""

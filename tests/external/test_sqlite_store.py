@@ -211,37 +211,37 @@ def test_after_a_kill_a_value_is_there_or_not(path: Path, lines: int) -> None:
         assert len(list(store.keys())) in (len(whole), len(whole) + 1)
 
 
-PUT_TEN = """
+PUT_FIVE = """
 import sys
 from auth0_meta.external import SqliteStore, save
 input()
 with SqliteStore(sys.argv[1]) as store:
-    for n in range(10):
+    for n in range(5):
         save([n], store=store, user_id=f"auth0|{sys.argv[2]}", path="app_metadata.history")
         save([n], store=store, user_id="auth0|all", path="app_metadata.history")
 """
 
 
 def test_processes_share_a_file_from_its_first_moment(path: Path) -> None:
-    """Four that create it at the same time, and then write to it, all succeed."""
+    """Three that create it at the same time, and then write to it, all succeed."""
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", PUT_TEN, str(path), str(n)],
+            [sys.executable, "-c", PUT_FIVE, str(path), str(n)],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for n in range(4)
+        for n in range(3)
     ]
     for process in started:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
     failures = [process.communicate(timeout=120)[1] for process in started]
-    assert failures == [""] * 4
+    assert failures == [""] * 3
     with SqliteStore(path) as store:
-        assert sorted(store.users()) == ["auth0|0", "auth0|1", "auth0|2", "auth0|3", "auth0|all"]
-        assert len(list(store.keys())) == 50
+        assert sorted(store.users()) == ["auth0|0", "auth0|1", "auth0|2", "auth0|all"]
+        assert len(list(store.keys())) == 20
 
 
 def test_a_forked_child_has_a_connection_of_its_own(path: Path) -> None:
