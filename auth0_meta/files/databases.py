@@ -88,7 +88,9 @@ def _is_ours(target: Path, application: int) -> bool:
                 return True
             (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.DatabaseError:
-            return False
+            # Perhaps without its log only: a full disk, or a kill, may have ended a checkpoint whose first page says how
+            # large the file is to be.  That page is in the log then.
+            return _application_in_log(target) == application
     in_log = _application_in_log(target)
     return in_log == application or (not tables and in_log is None)
 
