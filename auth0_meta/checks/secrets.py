@@ -49,17 +49,6 @@ def secret(text: str, /, key: str = "") -> str | None:
     return number(text, shape_of(text), bare=name != "another number")
 
 
-def may_hold_secret(line: bytes, /) -> bool:
-    """Return False if no text in a line of JSON looks like a secret by itself.
-
-    Finding that out costs more than to ask for each text, so it is always worth asking.
-
-    >>> may_hold_secret(b"{}")
-    True
-    """
-    return bool(line)
-
-
 def _named(text: str, name: Telling) -> str | None:
     """Return what a text is, given what the name of its key says."""
     if name == "secret":
