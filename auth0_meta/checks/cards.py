@@ -14,7 +14,6 @@ _NETWORKS: Final = (
     r"4\d{15}(?:\d{3})?|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|3[47]\d{13}"
     r"|6(?:011|4[4-9]\d|5\d\d)\d{12}|3(?:0[0-5]|[68]\d|9\d)\d{11}|35(?:2[89]|[3-8]\d)\d{12}|62\d{14}(?:\d{3})?"
 )
-_NETWORK: Final = re.compile(_NETWORKS, re.ASCII)
 
 
 def is_card(digits: str, /) -> bool:
@@ -23,7 +22,7 @@ def is_card(digits: str, /) -> bool:
     >>> is_card("4111111111111111"), is_card("4111111111111112"), is_card("1700000000000")
     (True, False, False)
     """
-    return _NETWORK.fullmatch(digits) is not None and luhn(digits)
+    return re.fullmatch(_NETWORKS, digits, re.ASCII) is not None and luhn(digits)
 
 
 def has_card_shape(digits: str, /) -> bool:
@@ -34,7 +33,7 @@ def has_card_shape(digits: str, /) -> bool:
     >>> has_card_shape("4111111111111112"), has_card_shape("1700000000000")
     (True, False)
     """
-    return _NETWORK.fullmatch(digits) is not None
+    return re.fullmatch(_NETWORKS, digits, re.ASCII) is not None
 
 
 _DOUBLED: Final = bytes.maketrans(b"0123456789", b"0246813579")
@@ -68,7 +67,7 @@ GROUPED: Final = (
     Written(CARD, "0000 000000 0000", 16, _is_grouped),
     Written(CARD, "0000-000000-0000", 16, _is_grouped),
 )
-_BARE: Final = re.compile(rf"(?<![\w.+/#@-])(?:{_NETWORKS})(?![\w@-]|\.\d)", re.ASCII)
+_BARE: Final = rf"(?<![\w.+/#@-])(?:{_NETWORKS})(?![\w@-]|\.\d)"
 
 
 def has_card(text: str, /) -> bool:
@@ -77,7 +76,7 @@ def has_card(text: str, /) -> bool:
     >>> has_card("card=4111111111111111"), has_card("order/4111111111111111")
     (True, False)
     """
-    return any(luhn(one.group()) for one in islice(_BARE.finditer(text), MOST))
+    return any(luhn(one.group()) for one in islice(re.finditer(_BARE, text, re.ASCII), MOST))
 
 
 _IBAN_SIZES: Final = {
@@ -88,7 +87,7 @@ _IBAN_SIZES: Final = {
     "NL": 18, "NO": 15, "PK": 24, "PL": 28, "PS": 29, "PT": 25, "QA": 29, "RO": 24, "RS": 22, "SA": 24, "SC": 31, "SE": 24, "SI": 19,
     "SK": 24, "SM": 27, "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
 }  # fmt: skip
-_IBAN: Final = re.compile(r"(?<![0-9A-Za-z_./#@-])([A-Z]{2})\d\d[0-9A-Za-z ]{11,40}")
+_IBAN: Final = r"(?<![0-9A-Za-z_./#@-])([A-Z]{2})\d\d[0-9A-Za-z ]{11,40}"
 
 
 def has_iban(text: str, /) -> bool:
@@ -99,7 +98,7 @@ def has_iban(text: str, /) -> bool:
     """
     return any(
         _is_iban(match.group(), _IBAN_SIZES.get(match.group(1), 99))
-        for match in islice(_IBAN.finditer(text), MOST)
+        for match in islice(re.finditer(_IBAN, text), MOST)
     )
 
 

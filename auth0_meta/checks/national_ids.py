@@ -13,6 +13,8 @@ from typing import Final
 from auth0_meta.checks.cards import luhn
 from auth0_meta.checks.shapes import Written
 
+# Patterns are kept as text: `re` compiles them on first use, so that importing this costs nothing.
+
 # Dates and check digits ----------------------------------------------------------------------------------
 
 
@@ -38,12 +40,12 @@ def _usa(text: str) -> bool:
 
 
 def _finland(text: str) -> bool:
-    if not _HETU.fullmatch(text) or not _date(int(text[:2]), int(text[2:4])):
+    if not re.fullmatch(_HETU, text, re.ASCII) or not _date(int(text[:2]), int(text[2:4])):
         return False
     return "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(text[:6] + text[7:10]) % 31] == text[10]
 
 
-_HETU: Final = re.compile(r"\d{6}[-+A-FU-Y]\d{3}[0-9A-FHJ-NPR-Y]", re.ASCII)
+_HETU: Final = r"\d{6}[-+A-FU-Y]\d{3}[0-9A-FHJ-NPR-Y]"
 
 
 def _sweden(text: str) -> bool:
@@ -111,24 +113,24 @@ def _france(text: str) -> bool:
 
 def _spain(text: str) -> bool:
     digits = text.upper().replace("-", "").replace(" ", "")
-    if not _DNI.fullmatch(digits):
+    if not re.fullmatch(_DNI, digits, re.ASCII):
         return False
     first = {"X": "0", "Y": "1", "Z": "2"}.get(digits[0], digits[0])
     return "TRWAGMYFPDXBNJZSQVHLCKE"[int(first + digits[1:8]) % 23] == digits[8]
 
 
-_DNI: Final = re.compile(r"[XYZ0-9]\d{7}[A-Z]", re.ASCII)
+_DNI: Final = r"[XYZ0-9]\d{7}[A-Z]"
 
 
 def _italy(text: str) -> bool:
-    if not _CODICE.fullmatch(text):
+    if not re.fullmatch(_CODICE, text, re.ASCII):
         return False
     values = [int(c) if c.isdigit() else ord(c) - 65 for c in text]
     return (sum(_ODD[value] for value in values[0:15:2]) + sum(values[1:15:2])) % 26 == values[15]
 
 
 _ODD: Final = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
-_CODICE: Final = re.compile(r"[A-Z]{6}\d\d[A-EHLMPR-T]\d\d[A-Z]\d{3}[A-Z]", re.ASCII)
+_CODICE: Final = r"[A-Z]{6}\d\d[A-EHLMPR-T]\d\d[A-Z]\d{3}[A-Z]"
 
 
 def _portugal(text: str) -> bool:
@@ -189,7 +191,7 @@ def _switzerland(text: str) -> bool:
 
 
 def _china(text: str) -> bool:
-    if not _RESIDENT.fullmatch(text) or not _date(int(text[12:14]), int(text[10:12])):
+    if not re.fullmatch(_RESIDENT, text, re.ASCII) or not _date(int(text[12:14]), int(text[10:12])):
         return False
     return (
         "10X98765432"[_weighted(text[:17], (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)) % 11]
@@ -197,7 +199,7 @@ def _china(text: str) -> bool:
     )
 
 
-_RESIDENT: Final = re.compile(r"[1-8]\d{5}(?:19|20)\d{9}[\dXx]", re.ASCII)
+_RESIDENT: Final = r"[1-8]\d{5}(?:19|20)\d{9}[\dXx]"
 
 
 def _estonia(text: str) -> bool:
@@ -222,7 +224,7 @@ def _czechia(text: str) -> bool:
 
 def _britain(text: str) -> bool:
     letters = text.replace(" ", "")
-    return _NINO.fullmatch(letters) is not None and letters[:2] not in {
+    return re.fullmatch(_NINO, letters, re.ASCII) is not None and letters[:2] not in {
         "BG",
         "GB",
         "NK",
@@ -233,14 +235,14 @@ def _britain(text: str) -> bool:
     }
 
 
-_NINO: Final = re.compile(r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]\d{6}[A-D]", re.ASCII)
+_NINO: Final = r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]\d{6}[A-D]"
 
 
 def _mexico(text: str) -> bool:
-    return _CURP.fullmatch(text) is not None and _date(int(text[8:10]), int(text[6:8]))
+    return re.fullmatch(_CURP, text, re.ASCII) is not None and _date(int(text[8:10]), int(text[6:8]))
 
 
-_CURP: Final = re.compile(r"[A-Z][AEIOUX][A-Z]{2}\d{6}[HMX][A-Z]{5}[0-9A-Z]\d", re.ASCII)
+_CURP: Final = r"[A-Z][AEIOUX][A-Z]{2}\d{6}[HMX][A-Z]{5}[0-9A-Z]\d"
 
 
 WRITTEN: Final = (
@@ -270,7 +272,7 @@ _BARE: Final = (
     _finland, _sweden, _norway, _denmark, _netherlands, _belgium, _france, _spain, _italy, _portugal, _poland, _germany,
     _brazil, _india, _canada, _switzerland, _china, _estonia, _czechia, _britain, _mexico,
 )  # fmt: skip
-_PLAIN: Final = re.compile(r"[0-9A-Za-z](?:[ ./-]?[0-9A-Za-z]){7,20}")
+_PLAIN: Final = r"[0-9A-Za-z](?:[ ./-]?[0-9A-Za-z]){7,20}"
 
 
 def is_national_id(text: str, /) -> bool:
@@ -281,7 +283,7 @@ def is_national_id(text: str, /) -> bool:
     >>> is_national_id("111 222 333"), is_national_id("111 222 334")
     (True, False)
     """
-    if not _PLAIN.fullmatch(text):
+    if not re.fullmatch(_PLAIN, text, re.ASCII):
         return False
     text = text.upper()
     plain = text.translate(_SEPARATORS)

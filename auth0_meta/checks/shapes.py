@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 _SHAPES: Final = bytes(0x30 if 0x30 <= c <= 0x39 else 0x41 if 0x41 <= c <= 0x5A else c for c in range(256))
 _BEFORE: Final = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.+-/#@")
-_AFTER: Final = re.compile(r"[\w@-]|\.\d", re.ASCII)
+_AFTER: Final = r"[\w@-]|\.\d"
 MOST: Final = 2_000
 """How many places of one form are looked at in one text, so that a megabyte of them takes no time."""
 
@@ -43,16 +43,17 @@ def found(text: str, shape: str, part: str, size: int, /) -> Iterator[str]:
     >>> list(found("a 12-3, x12-3", shape_of("a 12-3, x12-3"), "00-", 4))
     ['12-3']
     """
+    after = re.compile(_AFTER, re.ASCII)  # compiled once
     at = -1
     for _ in range(MOST):
         at = shape.find(part, at + 1)
         if at < 0:
             return
-        if (at == 0 or text[at - 1] not in _BEFORE) and not _AFTER.match(text, at + size):
+        if (at == 0 or text[at - 1] not in _BEFORE) and not after.match(text, at + size):
             yield text[at : at + size]
 
 
-_MASK: Final = re.compile(r"[*\u2022#\u2026]{2,}|[xX]{4,}|\.{3,}")
+_MASK: Final = r"[*\u2022#\u2026]{2,}|[xX]{4,}|\.{3,}"
 
 
 def _words(text: str) -> frozenset[str]:
@@ -74,6 +75,6 @@ def is_masked(text: str, /) -> bool:
     """
     if len(text) > _LONGEST_MASK:
         return False
-    rest, masks = _MASK.subn("", text)
+    rest, masks = re.subn(_MASK, "", text)
     left = "".join(filter(str.isalnum, rest)).lower()
     return left in _STAND_INS or not left or (masks > 0 and len(left) <= 4)

@@ -6,7 +6,7 @@ import functools
 import re
 
 # Plurals of abbreviations (IDs), abbreviations (IP), words (Login), digits.
-_PIECES = re.compile(r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
+_PIECES = r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+"
 LONGEST = 256
 """The rest of a longer key is not read: it is data, not a name."""
 
@@ -22,4 +22,4 @@ def words(key: str, /) -> tuple[str, ...]:
 
 @functools.lru_cache(4096)  # of short texts, so that the cache stays small
 def _words(key: str) -> tuple[str, ...]:
-    return tuple(piece.lower() for piece in _PIECES.findall(key))
+    return tuple(piece.lower() for piece in re.findall(_PIECES, key))
