@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from auth0_meta.arguments import callback
 from auth0_meta.audit.examine import Examiner, Row
-from auth0_meta.audit.measure import compact_size, has_escapes
+from auth0_meta.audit.measure import measured
 from auth0_meta.audit.profiles import EXPORTED, Profiles, profiles
 from auth0_meta.audit.progress import AuditProgress
 from auth0_meta.audit.report import AuditReport, Problems
@@ -19,7 +19,7 @@ from auth0_meta.audit.user_rows import writing
 from auth0_meta.changes.json_reader import NotReadable, read_json
 from auth0_meta.changes.jsonvalue import too_deep
 from auth0_meta.changes.profile import MAX_STORED_DEPTH
-from auth0_meta.checks.sizes import compact
+from auth0_meta.checks.sizes import json_size
 from auth0_meta.client import ManagementClient
 from auth0_meta.clock import SYSTEM_CLOCK, Clock
 from auth0_meta.errors import ConfigError, InputError
@@ -179,10 +179,10 @@ def _parsed(text: bytes) -> tuple[str, dict[str, Any], int]:
     user_id = profile.get("user_id") if type(profile) is dict else None
     if type(user_id) is not str or not 0 < len(user_id) <= _LONGEST_ID:
         raise NotReadable("not a JSON object with a user_id")
-    # Counting brackets is cheaper than following them, and nearly no profile has as many.
-    if text.count(b"{") + text.count(b"[") > MAX_STORED_DEPTH and too_deep(profile, MAX_STORED_DEPTH):
+    size, brackets = measured(text)
+    if brackets > MAX_STORED_DEPTH and too_deep(profile, MAX_STORED_DEPTH):
         raise NotReadable(f"JSON nested more than {MAX_STORED_DEPTH} levels deep")
-    return user_id, profile, len(compact(profile)) if has_escapes(text) else compact_size(text)
+    return user_id, profile, json_size(profile) if size is None else size
 
 
 def _shown(on_progress: OnAuditProgress | None) -> Callable[[Job], object] | None:

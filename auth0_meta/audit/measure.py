@@ -13,8 +13,8 @@ from auth0_meta.audit.report import Sizes
 from auth0_meta.changes.jsonvalue import BAGS
 from auth0_meta.checks.sizes import json_size
 
-_SPACE: Final = b" \t\r\n"
-_NEITHER_QUOTE_NOR_SPACE: Final = bytes(byte for byte in range(256) if byte not in b'"' + _SPACE)
+_OPENING: Final = b"{["
+_NEITHER: Final = bytes(byte for byte in range(256) if byte not in b'" \t\r\n' + _OPENING)
 _HEAVY_FIELD: Final = 1_000
 """From how many bytes on a field that is not metadata counts as heavy: a tenth of the limit."""
 
@@ -31,28 +31,25 @@ EDGES: Final = (
 )
 
 
-def has_escapes(line: bytes, /) -> bool:
-    r"""Return whether a JSON text may have characters written in a longer way than compact JSON does.
+def measured(line: bytes, /) -> tuple[int | None, int]:
+    r"""Return how many bytes a JSON text takes without the white space around its values, and how many brackets open.
 
-    >>> has_escapes(rb'{"name": "\u00c5sa"}'), has_escapes(rb'{"quote": "\""}')
-    (True, False)
+    The size is None if characters are written in a longer way than in compact JSON.  This costs a third of what encoding
+    the value again would.  Numbers count as they are written.
+
+    >>> measured(b'{"name": "Ada {L"}'), measured(rb'{"name": "\u00c5sa"}')
+    ((17, 1), (None, 1))
     """
-    return b"\\u" in line or b"\\/" in line
-
-
-def compact_size(line: bytes, /) -> int:
-    """Return how many bytes a JSON text takes without the white space around its values; it must not have escapes.
-
-    This costs a third of what encoding the value again would.  Numbers count as they are written.
-
-    >>> compact_size(b'{"name": "Ada L"}')
-    16
-    """
+    size: int | None = len(line)
+    inside = line
     if b"\\" in line:
-        line = line.replace(b"\\\\", b"..").replace(b'\\"', b"..")
-    # What is left are quotes and spaces.  Quotes come in pairs, so every other part is outside of them.
-    outside = line.translate(None, _NEITHER_QUOTE_NOR_SPACE).split(b'"')[::2]
-    return len(line) - len(b"".join(outside))
+        inside = line.replace(b"\\\\", b"..").replace(b'\\"', b"..")
+        if b"\\u" in inside or b"\\/" in inside:
+            size = None
+    # What is left are quotes, white space and brackets.  Quotes come in pairs, so every other part is outside of them.
+    outside = b"".join(inside.translate(None, _NEITHER).split(b'"')[::2])
+    opening = outside.count(b"{") + outside.count(b"[")
+    return None if size is None else size - len(outside) + opening, opening
 
 
 def key_sizes(profile: Mapping[str, Any], /) -> Iterator[tuple[str, str | None, int]]:

@@ -75,8 +75,9 @@ class FileProfiles:
     def __iter__(self) -> Iterator[tuple[int, bytes | BadLine]]:
         with open_bytes(self._path, self._extent) as file:
             plain = cast("Any", codecs.EncodedFile(file, "utf-8", "utf-16") if is_utf_16(file) else file)
-            lines = ((n, line) for n, line in bounded(plain) if line is None or line.strip(_BLANK))
-            number, first = next(lines, (0, b""))
+            lines = bounded(plain)
+            filled = ((n, line) for n, line in lines if line is None or line.strip(_BLANK))
+            number, first = next(filled, (0, b""))
             if not number:
                 raise InputError(f"{self._file} is empty: it has no profile")
             first = None if first is None else first.removeprefix(codecs.BOM_UTF8)
@@ -85,7 +86,10 @@ class FileProfiles:
             else:
                 for n, line in chain([(number, first)], lines):
                     self._extent.note_line()
-                    yield (n, BadLine(self.place(n), _TOO_LONG)) if line is None else (n, line)
+                    if line is None:
+                        yield n, BadLine(self.place(n), _TOO_LONG)
+                    elif not line.isspace():
+                        yield n, line
         self._extent.end()
 
     def _is_stream(self, first: bytes) -> bool:

@@ -30,7 +30,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _decode = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object).decode
-_decode_any = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_any_keys = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def read_json(text: bytes, /, *, repeated_keys: bool = False) -> Any:
@@ -44,8 +44,11 @@ def read_json(text: bytes, /, *, repeated_keys: bool = False) -> Any:
     {'a': '\ud800', 'n': inf}
     """
     try:
-        decode = _decode_any if repeated_keys else _decode
-        return decode(text.removeprefix(codecs.BOM_UTF8).decode())
+        whole = text.removeprefix(codecs.BOM_UTF8).decode()
+        if not repeated_keys:
+            return _decode(whole)
+        value, end = _any_keys.raw_decode(whole) if whole[:1] == "{" else (None, 0)
+        return value if end == len(whole) else _any_keys.decode(whole)
     except NotReadable:
         raise
     except UnicodeDecodeError:

@@ -30,15 +30,6 @@ SizeKind: TypeAlias = Literal["near_limit", "oversized", "over_allowance"]
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
-def compact(value: object, /) -> bytes:
-    """Return a JSON value as compact JSON in UTF-8; a lone surrogate takes three bytes.
-
-    >>> len(compact({"name": "Åsa"}))
-    15
-    """
-    return _encode(value).encode("utf-8", "surrogatepass")
-
-
 def json_size(value: object, /) -> int:
     """Return how many bytes a JSON value takes as compact UTF-8 JSON.
 
