@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 from click import Command, Context, Group
-from support import web_adapters  # it configures Django, as the page's snippet expects of a project
+from support import (
+    shell_sessions,
+    web_adapters,
+)  # it configures Django, as the page's snippet expects of a project
 from support.doc_blocks import PACKAGES, PAGES, ROOT, blocks
 from support.log_lines import loggers_restored
 
 from auth0_meta import errors
+from auth0_meta.checks.kinds import KINDS
 from auth0_meta.cli.app import root
 from auth0_meta.cli.commands import COMMANDS
 from auth0_meta.emulator import LocalTenant
@@ -52,6 +56,22 @@ def test_every_python_block_runs(page: Path, tmp_path: Path, monkeypatch: pytest
         names: dict[str, object] = {"__name__": "docs", "tenant": tenant}
         for line, source in blocks(page):
             exec(compile("\n" * line + source, str(page), "exec"), names)  # noqa: S102  # our own pages
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if shell_sessions.steps(page)], ids=lambda page: page.name
+)
+def test_every_shell_session_is_as_shown(page: Path, tmp_path: Path) -> None:
+    """The console blocks of a page run from top to bottom in one shell, beside the local tenant that the first one starts."""
+    assert "\n".join(shell_sessions.run(page, tmp_path)) == ""
+
+
+def test_the_page_on_profile_sizes_has_the_words_of_the_checks() -> None:
+    """docs/profile-size.md has a row for each kind of finding, worst first, in the words of `checks.kinds`."""
+    page = (ROOT / "docs" / "profile-size.md").read_text(encoding="utf-8")
+    rows = "".join(f"| `{kind.name}` | {kind.meaning} | {kind.advice} |\n" for kind in KINDS.values())
+    assert f"\n| --- | --- | --- |\n{rows}\n" in page, f"the table should be\n{rows}"
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
