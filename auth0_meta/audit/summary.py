@@ -18,8 +18,8 @@ _MOST_HEAVY = 4
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?(?:Z|\+00:00)")
 
 LIMIT = (
-    "Auth0 ends support for larger profiles on 4 March 2027. From then on, 10 KB is the limit of every tenant: a profile "
-    "over it is logged, and past about ten times that, logins, updates and imports of the user may fail."
+    "Auth0 limits profiles to 10 KB, and the time to comply ends on 4 March 2027. Some time after that, the limit holds for "
+    "every tenant: a profile over it is logged, and past about ten times that, logins, updates and imports of the user may fail."
 )
 ESTIMATE = (
     "All sizes are estimates, in bytes of compact JSON: Auth0 counts an internal form of the profile, with fields that no "

@@ -83,11 +83,11 @@ _KINDS: tuple[Kind, ...] = (
         "high",
         (_OFFLOAD,),
     ),
-    # SIZE: 10 KB a profile, enforced from 2027-03-04.
+    # SIZE: 10 KB a profile, for every tenant some time after 2027-03-04.
     Kind(
         "oversized",
         "Over 10 KB",
-        "The profile has more than 10,000 bytes of JSON; Auth0 limits it to 10 KB from 4 March 2027.",
+        "The profile has more than 10,000 bytes of JSON; Auth0's limit is 10 KB, and the time to comply ends on 4 March 2027.",
         "Move the heaviest keys into a store of your own, or trim what grows.",
         "high",
         (_OFFLOAD,),
@@ -101,7 +101,7 @@ _KINDS: tuple[Kind, ...] = (
         "high",
         (_READY.format("drop_keys.py"),),
     ),
-    # FIELDS: user_metadata can be edited by users; what decides about access belongs into app_metadata.
+    # FIELDS: user_metadata can be edited by users; what decides about access belongs in app_metadata.
     Kind(
         "authorization_in_user_metadata",
         "Authorization that users can edit",
