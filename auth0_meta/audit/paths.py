@@ -32,10 +32,12 @@ _RARE_USERS: Final = 2
 _RARE_KEYS: Final = 50
 _RARE_FIRST_LEVEL_KEYS: Final = 200
 _RARE_PART: Final = 0.8
+_HOLDERS: Final = 5
 _SPARSE_PART: Final = 0.01
 _SPARSE_KEYS: Final = 200
 """Keys are made from data if a parent has at least 50 that at most 2 users have each, and these are 80 % of its keys; or
-200 that at most 1 % of its users have each.  A bag has many fixed keys itself, so there it takes 200 of the former."""
+200 that at most 1 % of its users have each.  A bag has many fixed keys itself, so there it takes 200 of the former.  And
+it takes five users: one who has hundreds of keys that nobody else has may have them from anywhere."""
 
 
 class Tally:
@@ -133,6 +135,11 @@ class Node:
     def is_named(self) -> bool:
         """Return whether the name says something by itself; then it is neither a rare fixed name nor data."""
         return bool(self.kinds or self.telling)
+
+    @property
+    def has_findings(self) -> bool:
+        """Return whether something was found here or below, or is wrong with a name."""
+        return any(node.found or node.kinds or node.are_secret for node in self.walk())
 
     def tally(self, kind: type, *, items: bool = False) -> Tally:
         """Return the tally of a JSON type, which is one for all numbers; `items`: of the items of a list."""
@@ -251,23 +258,42 @@ class Paths:
 
     def _made_from_data(self, node: Node) -> list[str | tuple[str, bool]]:
         """Return the keys of a node's children that are too many, and too rare, to be fixed names."""
-        known = node.others is not None and "dynamic_keys" in node.others.found
-        if len(node.children) < _RARE_KEYS and not known:
+        known = node.others.found.get("dynamic_keys") if node.others is not None else None
+        if len(node.children) < _RARE_KEYS and known is None:
             return []
         users = {key: child.users for key, child in node.children.items() if not child.is_named}
         objects = sum(types[dict].users for types in (node.types, node.item_types) if dict in types)
         is_bag = node.parent is None
         sparse = [key for key, n in users.items() if n <= max(_RARE_USERS, objects * _SPARSE_PART)]
-        if known or (len(sparse) >= _SPARSE_KEYS and not is_bag):
-            return sparse
-        rare = [key for key, n in users.items() if n <= _RARE_USERS]
-        least = _RARE_FIRST_LEVEL_KEYS if is_bag else _RARE_KEYS
-        return rare if len(rare) >= max(least, len(users) * _RARE_PART) else []
+        if known is not None or (len(sparse) >= _SPARSE_KEYS and not is_bag):
+            made = sparse
+        else:
+            made = [key for key, n in users.items() if n <= _RARE_USERS]
+            least = _RARE_FIRST_LEVEL_KEYS if is_bag else _RARE_KEYS
+            if len(made) < max(least, len(users) * _RARE_PART):
+                return []
+        if (self._holders(node, made) if known is None else known.users) < _HOLDERS:
+            return []
+        if not is_bag:
+            return made
+        # A bag has fixed names too, so what was found under a few of the rare keys keeps its name.
+        plain = [key for key in made if not node.children[key].has_findings]
+        return plain if len(made) - len(plain) <= _RARE_FIRST_LEVEL_KEYS else made
+
+    def _holders(self, node: Node, keys: Iterable[str | tuple[str, bool]]) -> int:
+        """Return how many different users have one of the keys, as far as they are known."""
+        holders: set[str] = set()
+        for key in keys:
+            for tally in node.children[key].types.values():
+                holders.update(tally.ids)
+            if len(holders) >= _HOLDERS:
+                break
+        return len(holders)
 
     def _fold(self, node: Node, most: int, latest: tuple[int, str], *, is_finding: bool) -> None:
         def worth(key: str | tuple[str, bool]) -> tuple[bool, int, int]:
             child = node.children[key]
-            return child.is_named, child.users, child.bytes
+            return child.is_named or bool(child.found), child.users, child.bytes
 
         by_worth = sorted(node.children, key=worth, reverse=True)
         self._merge_children(node, by_worth[most:], latest, is_finding=is_finding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import re
@@ -134,6 +135,22 @@ def test_profiles_from_memory_have_the_same_findings_as_those_from_a_file(audite
     assert report.findings == audited.report.findings
     assert report.oversized == audited.report.oversized
     assert report.sizes == audited.report.sizes
+
+
+def test_one_user_with_thousands_of_keys_hides_nothing() -> None:
+    """What is found in others keeps its path, and nobody else is said to have dynamic keys."""
+    keys = {f"k{number}x": 1 for number in range(30_000)}
+    odd = {"user_id": "auth0|odd", "user_metadata": keys, "app_metadata": keys}
+    tenant = list(planted(1_200, seed=2))
+    expected = audit(profile for profile, _ in tenant)
+    report = audit(itertools.chain([odd], (profile for profile, _ in tenant)))
+    findings = {(each.kind, each.path): each.users for each in report.findings}
+    for each in expected.findings:
+        place = (each.kind, each.path)
+        assert findings.pop(place) == each.users + (place in (("oversized", ""), ("over_allowance", ""))), (
+            place
+        )
+    assert findings == {("dynamic_keys", "app_metadata.<key>"): 1, ("dynamic_keys", "user_metadata.<key>"): 1}
 
 
 def test_an_audit_of_sizes_alone_finds_the_same_sizes(audited: Audited) -> None:
