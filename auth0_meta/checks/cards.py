@@ -12,7 +12,7 @@ from auth0_meta.checks.shapes import MOST, Written
 # phone numbers look like them.  Maestro is left out: its numbers may have nearly any first digits and length.
 _NETWORKS: Final = (
     r"4\d{15}(?:\d{3})?|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|3[47]\d{13}"
-    r"|6(?:011|4[4-9]\d|5\d\d)\d{12}|3(?:0[0-5]|[68]\d|9\d)\d{11}|35(?:2[89]|[3-8]\d)\d{12}|62\d{14}(?:\d{3})?"
+    r"|6(?:011|4[4-9]\d|5\d\d)\d{12}|3(?:0[0-5]|[68]\d|9\d)\d{11}(?:\d\d)?|35(?:2[89]|[3-8]\d)\d{12}|62\d{14}(?:\d{3})?"
 )
 
 

@@ -31,6 +31,8 @@ _PARTS = {
 _LONGEST = 200
 # Shorter runs of letters and digits are not judged by how they look.
 _SHORTEST_ID = 12
+# In one of this length chance plays less of a part, so names and random text differ more clearly.
+_LONG_ID = 24
 # The letters and digits of one case in a row.  In names they are words; in random text they are about two long.
 _PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _RUNS = re.compile(r"[0-9A-Za-z]+")
@@ -92,7 +94,8 @@ def _random(text: str) -> bool:
         return False
     pieces = _PIECES.findall(text)
     numbers = sum(piece.isdigit() for piece in pieces)
-    return numbers >= 3 or (len(pieces) >= 6 and len(text) < (2.8 if numbers else 2.3) * len(pieces))
+    longest = (2.8 if numbers else 2.3) if len(text) < _LONG_ID else (2.95 if numbers else 2.45)
+    return numbers >= 3 or (len(pieces) >= 6 and len(text) < longest * len(pieces))
 
 
 def _word(run: str) -> bool:

@@ -17,8 +17,8 @@ from support.planted_tenant.plant import size_of
 from auth0_meta.audit import AuditReport, audit
 
 USERS = int(os.environ.get("AUTH0_META_PLANTED_USERS", "3000"))
-STATISTICAL = ("dynamic_keys", "app_metadata.labels.<>")
-"""No single key tells: these are found by how many different ones there are, so that a few users may be missed."""
+BY_STATISTICS = {("dynamic_keys", "app_metadata.labels.<>"), ("dynamic_keys", "app_metadata.mfa_required_<>")}
+"""Words that users chose, and ids that by chance look like names: a few users may be missed or counted twice."""
 OF_ONE_USER = {
     "oversized", "over_allowance", "near_limit", "bad_key", "reserved_name", "dynamic_keys", "unsearchable",
     "growing_list", "secret", "authorization_in_user_metadata", "device_state",
@@ -83,8 +83,8 @@ def test_all_planted_faults_are_found_in_exactly_the_users_who_have_them(audited
     assert audited.report.users == USERS
     assert set(audited.certain) <= set(findings)
     for place, users in audited.certain.items():
-        if place == STATISTICAL:
-            assert 0.9 * len(users) <= findings[place][0] <= len(users)
+        if place in BY_STATISTICS:
+            assert 0.9 * len(users) - 1 <= findings[place][0] <= 1.1 * len(users), place
         else:
             assert len(users) <= findings[place][0] <= len(users | audited.possible[place]), place
 
@@ -95,7 +95,7 @@ def test_nothing_is_found_that_was_not_planted(audited: Audited) -> None:
     assert set(findings) <= set(audited.certain) | set(audited.possible)
     for place, (users, examples) in findings.items():
         planted_users = audited.certain[place] | audited.possible[place]
-        assert users <= len(planted_users), place
+        assert users <= (1.1 if place in BY_STATISTICS else 1) * len(planted_users), place
         assert examples, place
         assert examples <= planted_users, place
 
@@ -119,8 +119,8 @@ def test_the_table_of_users_has_every_user_with_a_fault_and_no_other(audited: Au
     tolerated: dict[str, set[str]] = defaultdict(set)
     for key, of_user in ((audited.certain, kinds), (audited.possible, tolerated)):
         for place, users in key.items():
-            for user_id in users if place[0] in OF_ONE_USER and place != STATISTICAL else ():
-                of_user[user_id].add(place[0])
+            for user_id in users if place[0] in OF_ONE_USER else ():
+                (tolerated if place in BY_STATISTICS else of_user)[user_id].add(place[0])
     listed = {row["user_id"]: set(re.findall(r"\w+", row["kinds"])) for row in audited.rows}
     assert len(listed) == len(audited.rows)
     assert set(kinds) <= set(listed) <= set(kinds) | set(tolerated)
