@@ -234,12 +234,13 @@ class Paths:
             node = self._crowded.pop()
             if len(node.children) > MOST_CHILDREN:
                 self._fold(node, MOST_CHILDREN // 2, latest, is_finding=True)
-        most = MOST_CHILDREN
-        while self.count > MOST_PATHS or (most < MOST_CHILDREN and self.count > MOST_PATHS // 2 and most > 1):
+        # Fewer and fewer keys are kept under each parent, in the end none, which leaves one path for each level.
+        most, room = MOST_CHILDREN, MOST_PATHS
+        while self.count > room and most:
             self.was_full = True
-            most = max(1, most // 4)
+            most, room = most // 4, MOST_PATHS // 2
             for root in self.roots.values():
-                for node in list(root.walk()):
+                for node in reversed(list(root.walk())):  # the deepest first
                     if len(node.children) > most:
                         self._fold(node, most, latest, is_finding=False)
             self._count()
