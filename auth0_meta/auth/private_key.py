@@ -6,7 +6,6 @@ The file system is never asked, so a path is only recognized, and what is refuse
 from __future__ import annotations
 
 import base64
-import os
 import re
 from collections.abc import Mapping
 
@@ -77,7 +76,7 @@ def _refused(what: str) -> ConfigError:
 
 def _plain(given: object) -> str:
     """Return what was given as text, with its line breaks as such and without invisible characters."""
-    if isinstance(given, os.PathLike):
+    if hasattr(given, "__fspath__"):
         raise _refused(_PATH)
     if isinstance(given, Mapping):
         raise _refused(_JSON)
