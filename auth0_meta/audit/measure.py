@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from auth0_meta.audit.report import Sizes
 from auth0_meta.changes.jsonvalue import BAGS
-from auth0_meta.checks.sizes import json_size
+from auth0_meta.checks.sizes import PROFILE_LIMIT, json_size
 
 _OPENING: Final = b"{["
 _NEITHER: Final = bytes(byte for byte in range(256) if byte not in b'" \t\r\n' + _OPENING)
@@ -107,4 +107,5 @@ class SizeCounter:
             median=quantile(0.5),
             p99=quantile(0.99),
             largest=self._largest,
+            over_10240=sum(users for size, users in counted if size > PROFILE_LIMIT),
         )

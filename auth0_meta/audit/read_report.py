@@ -46,9 +46,9 @@ class Fields:
         value = self.values.get(name, default)
         return value if isinstance(value, str) else self._refuse(name, "a string", value)
 
-    def whole(self, name: str) -> int:
-        """Return a whole number."""
-        return self._whole(name, self.values.get(name))
+    def whole(self, name: str, default: int | None = None) -> int:
+        """Return a whole number, `default` if it is absent."""
+        return self._whole(name, self.values.get(name, default))
 
     def number(self, name: str, default: float) -> float:
         """Return a number, `default` if it is absent."""

@@ -59,7 +59,8 @@ class Sizes:
     """How large the profiles are, in bytes of compact JSON.
 
     `counts[i]` profiles have more than `edges[i]` and at most `edges[i + 1]` bytes.  `total`: all profiles together;
-    `median`, `p99` and `largest` are 0 if there are no users.  Over 20,000 bytes, `median` and `p99` are exact to 1 %.
+    `median`, `p99` and `largest` are 0 if there are no users.  `over_10240`: profiles that are over 10 KB, however many
+    bytes a KB has.  Over 20,000 bytes, `median` and `p99` are exact to 1 %.
     """
 
     edges: tuple[int, ...] = (0,)
@@ -68,6 +69,7 @@ class Sizes:
     median: int = 0
     p99: int = 0
     largest: int = 0
+    over_10240: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -197,6 +199,7 @@ class AuditReport:
                 edges=sizes.wholes("edges"),
                 counts=sizes.wholes("counts"),
                 **{name: sizes.whole(name) for name in ("total", "median", "p99", "largest")},
+                over_10240=sizes.whole("over_10240", 0),
             ),
             weights=tuple(
                 KeyWeight(

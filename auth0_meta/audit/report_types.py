@@ -34,6 +34,7 @@ class SizesJSON(TypedDict):
     median: int
     p99: int
     largest: int
+    over_10240: int
 
 
 class WeightJSON(TypedDict):

@@ -140,4 +140,4 @@ def over_both(document: AuditJSON) -> int | None:
     over = users_with(document, "oversized")
     if len(document["oversized"]) == over:
         return sum(one["bytes"] > PROFILE_LIMIT for one in document["oversized"])
-    return None
+    return document["sizes"].get("over_10240") or None  # more users than a report names

@@ -68,6 +68,13 @@ def test_a_profile_is_judged_by_its_size(size: int, kinds: list[str]) -> None:
     assert (report.sizes.largest, report.sizes.total) == (size, size + 5_000)
 
 
+def test_profiles_over_ten_kilobytes_of_either_kind_are_counted_apart() -> None:
+    """Nobody says how many bytes a KB has: 10,240 is over 10 KB in one of them only."""
+    sizes = audit([of_size(n, size) for n, size in enumerate((10_000, 10_001, 10_240, 10_241, 30_000))]).sizes
+    assert sizes.over_10240 == 2
+    assert sum(sizes.counts[sizes.edges.index(10_000) :]) == 4
+
+
 def test_the_keys_that_weigh_are_named_with_their_bytes() -> None:
     """In the profiles near the limit and over it: by user, and over all of them; other fields if they are heavy."""
     heavy = user(
