@@ -66,7 +66,7 @@ def pointer(data: bytes, /, *, store: str, user_id: str, path: str) -> Pointer:
 
     >>> made = pointer(b"[1,2]", store="big", user_id="auth0|1", path="app_metadata.history")
     >>> made["external"], made["bytes"]
-    ('big/c8e7cbd1dd9fb7fa71a58df1e4ed0c1f6f2e9f0a', 5)
+    ('big/7d54bfbc013e4520c0fb698b412ed0854091534a', 5)
     """
     check_name(store)
     check_user(user_id)

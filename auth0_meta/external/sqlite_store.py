@@ -69,6 +69,7 @@ class SqliteStore(Closing):
     another store name, or comes from a later version; `ExternalUnavailableError` for a disk that is full or read-only and
     for a file that is locked for more than 5 s; `ExternalDamagedError` for a damaged file.
 
+    >>> from auth0_meta.external import load, save
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> with SqliteStore(f"{folder.name}/big.db") as store:
