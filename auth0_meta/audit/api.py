@@ -173,7 +173,7 @@ class _Run:
 
 
 def _parsed(text: bytes) -> tuple[str, dict[str, Any], int]:
-    """Return the id, the profile and its size; raise `NotReadable` for what is no profile."""
+    """Return the id, the profile and its size; raise `NotReadable` for what is not a profile."""
     text = text.strip()
     profile = read_json(text, repeated_keys=True)
     user_id = profile.get("user_id") if type(profile) is dict else None

@@ -15,9 +15,10 @@ import attrs
 from auth0_meta.audit.measure import SizeCounter, key_sizes
 from auth0_meta.audit.paths import Node, Paths, Tally
 from auth0_meta.audit.report import Finding, KeyWeight, OversizedUser
+from auth0_meta.checks.cards import FEWEST_DIGITS, MOST_DIGITS
 from auth0_meta.checks.kinds import KINDS, KindName
-from auth0_meta.checks.numbers import by_chance
-from auth0_meta.checks.secrets import secret, secret_number
+from auth0_meta.checks.numbers import LONGEST_BY_CHANCE, by_chance
+from auth0_meta.checks.secrets import SHORTEST, secret, secret_number
 from auth0_meta.checks.sizes import FIELD_BYTES, LIST_ITEMS, NEAR_BYTES, PROFILE_BYTES, json_size, size_kinds
 from auth0_meta.redact import count, printable
 
@@ -31,12 +32,8 @@ MOST_KEYS: Final = 20
 _MOST_FIELDS: Final = 100
 _LEVELS_OF_LARGE: Final = 20
 """How many levels down the smallest large value is looked for: each of them is measured again."""
-_SHORTEST_SECRET: Final = 10
-_NO_CARD: Final = 10**13
-"""Cards have at least 14 digits: the milliseconds of today have fewer."""
-_NO_CARD_AGAIN: Final = 10**19
-_NO_NUMBER: Final = 24
-"""How long a text is at least that can't be a number with a check digit."""
+_LEAST_CARD: Final = 10 ** (FEWEST_DIGITS - 1)
+_PAST_CARDS: Final = 10**MOST_DIGITS
 _LONGEST_ESCAPE: Final = 6
 _OF_ITS_VALUE: Final[tuple[KindName, ...]] = ("authorization_in_user_metadata", "device_state")
 """The kinds for which a key that holds null does not count."""
@@ -183,11 +180,11 @@ class Examiner:
             elif kind is str:
                 length = len(inner)
                 # Most texts are decided here, without a call more: this is what an audit spends most time with.
-                if (length >= _SHORTEST_SECRET or child.telling) and (
-                    secret(inner, key) is not None or (length < _NO_NUMBER and inner[-1:].isdecimal())
+                if (length >= SHORTEST or child.telling) and (
+                    secret(inner, key) is not None or (length <= LONGEST_BY_CHANCE and inner[-1:].isdecimal())
                 ):
                     self._text(child, inner, key)
-            elif kind is int and (child.telling or inner > _NO_CARD):
+            elif kind is int and (child.telling or inner >= _LEAST_CARD):
                 self._number(child, inner, key)
 
     def _list(self, node: Node, items: list[Any], *, levels: int = MOST_LEVELS) -> None:
@@ -211,13 +208,13 @@ class Examiner:
             for item in items:
                 if type(item) is str:
                     self._text(node, item, node.name)
-                elif type(item) is int and (node.telling or item > _NO_CARD):
+                elif type(item) is int and (node.telling or item >= _LEAST_CARD):
                     self._number(node, item, node.name)
 
     def _number(self, node: Node, number: int, key: str) -> None:
         if secret_number(number, key) is not None:
             self._find(node, "secret")
-        elif _NO_CARD < number < _NO_CARD_AGAIN:
+        elif _LEAST_CARD <= number < _PAST_CARDS:
             self._text(node, str(number), key)
 
     def _text(self, node: Node, text: str, key: str) -> None:
@@ -353,7 +350,7 @@ def _is_large(value: Any) -> bool:
 
 
 def _rarer(types: Mapping[type, Tally]) -> Iterable[Tally]:
-    """Return the tallies of all types of a path but the most common one; null is no type."""
+    """Return the tallies of all types of a path but the most common one; null is not a type."""
     tallies = {
         id(tally): (tally.users, kind.__name__, tally) for kind, tally in types.items() if kind is not _NULL
     }

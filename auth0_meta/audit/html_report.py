@@ -310,7 +310,7 @@ def _folded(
 
 
 def _more(number: int, noun: str, how: str = "; --json has all of them") -> str:
-    """Say how many are left out, if any."""
+    """Return a line about how many are left out, if any."""
     return (
         f'<p class="soft">{number:,} more {noun} are not on this page{text(how)}.</p>' if number > 0 else ""
     )

@@ -44,7 +44,7 @@ class Profiles(Protocol):
 
     @property
     def part(self) -> float | None:
-        """The part that has been read, from 0 to 1; None if that can't be known."""
+        """Return the part that has been read, from 0 to 1; None if that can't be known."""
 
     def __iter__(self) -> Iterator[tuple[int, bytes | BadLine]]: ...
 

@@ -10,12 +10,10 @@ import attrs
 
 from auth0_meta.audit.read_report import Fields, document_of
 from auth0_meta.audit.report_types import AuditJSON, Checks
+from auth0_meta.checks.sizes import SIZE_KINDS
 from auth0_meta.errors import InputError
 from auth0_meta.files.paths import replacing
 from auth0_meta.redact import discreet
-
-SIZE_KINDS = frozenset({"oversized", "over_allowance", "near_limit"})
-"""The kinds that an audit of sizes alone looks for."""
 
 
 @attrs.frozen(kw_only=True)

@@ -15,6 +15,10 @@ _NETWORKS: Final = (
     r"|6(?:011|4[4-9]\d|5\d\d)\d{12}|3(?:0[0-5]|[68]\d|9\d)\d{11}(?:\d\d)?|35(?:2[89]|[3-8]\d)\d{12}|62\d{14}(?:\d{3})?"
 )
 
+FEWEST_DIGITS: Final = 14
+MOST_DIGITS: Final = 19
+"""Of the networks' numbers: the milliseconds of today have fewer than the former."""
+
 
 def is_card(digits: str, /) -> bool:
     """Return whether digits are a card number: a network's first digits and length, and the right check digit.

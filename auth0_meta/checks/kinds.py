@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from auth0_meta.checks.sizes import FIELD_BYTES, LIST_ITEMS, NEAR_BYTES, PROFILE_BYTES
 from auth0_meta.redact import printable
 
 KindName: TypeAlias = Literal[
@@ -87,7 +88,7 @@ _KINDS: tuple[Kind, ...] = (
     Kind(
         "oversized",
         "Over 10 KB",
-        "The profile has more than 10,000 bytes of JSON; Auth0's limit is 10 KB, and the time to comply ends on 4 March 2027.",
+        f"The profile has more than {PROFILE_BYTES:,} bytes of JSON; Auth0's limit is 10 KB, and the time to comply ends on 4 March 2027.",
         "Move the heaviest keys into a store of your own, or trim what grows.",
         "high",
         (_OFFLOAD,),
@@ -131,7 +132,7 @@ _KINDS: tuple[Kind, ...] = (
     Kind(
         "near_limit",
         "Near 10 KB",
-        "The profile has 8,000 to 10,000 bytes of JSON, which is 80 % of Auth0's limit or more.",
+        f"The profile has {NEAR_BYTES:,} to {PROFILE_BYTES:,} bytes of JSON, which is 80 % of Auth0's limit or more.",
         "Look at what grows: lists, dynamic keys, and the keys that weigh most.",
         "medium",
         (_OFFLOAD,),
@@ -149,7 +150,7 @@ _KINDS: tuple[Kind, ...] = (
     Kind(
         "growing_list",
         "Growing list",
-        "A list has more than 100 items.",
+        f"A list has more than {LIST_ITEMS} items.",
         "Move the list into a store of your own, or keep only its last items.",
         "medium",
         (
@@ -170,7 +171,7 @@ _KINDS: tuple[Kind, ...] = (
     Kind(
         "unsearchable",
         "Too large to search",
-        "A value has more than 2,000 bytes of JSON; Auth0 advises at most 2 KB for a field that is searched.",
+        f"A value has more than {FIELD_BYTES:,} bytes of JSON; Auth0 advises at most 2 KB for a field that is searched.",
         "Move the value into a store of your own, if nobody searches for it.",
         "low",
         (_OFFLOAD,),

@@ -17,8 +17,8 @@ from auth0_meta.checks.tokens import token
 
 BY_NAME: Final = "a secret, by its name"
 NATIONAL_ID: Final = "a national id"
-_SHORTEST: Final = 10
-"""Characters of the shortest secret that is recognized by itself."""
+SHORTEST: Final = 10
+"""Characters of the shortest secret that is recognized by itself, whatever its key is called."""
 _FEWEST_DIGITS: Final = 6
 """Digits that a card number or national id has at least, even if a name says what it is."""
 
@@ -42,7 +42,7 @@ def secret(text: str, /, key: str = "") -> str | None:
     name = telling(key) if key else ""
     if name and name != "another number" and (what := _named(text, name)) is not None:
         return what
-    if len(text) < _SHORTEST:
+    if len(text) < SHORTEST:
         return None
     if (what := token(text)) is not None:
         return what

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 PROFILE_BYTES: Final = 10_000
 """Past this size a stored profile may be over Auth0's 10 KB: an audit counts in the smaller KB, to miss nobody."""
@@ -18,14 +18,14 @@ NEAR_BYTES: Final = 8_000
 """From this size on a profile is near the limit: 80 % of it.  The share is ours."""
 ALLOWANCE_BYTES: Final = 100_000
 """Past this size writes may fail.  Auth0 says "roughly ten times the limit"."""
-ALLOWANCE_LIMIT: Final = 102_400
-"""Ten times 10 KB in the larger KB, which reports show too."""
 FIELD_BYTES: Final = 2_000
 """How large a value may be to be searched well.  Source: Auth0's list and search users, 2 KB."""
 LIST_ITEMS: Final = 100
 """How many items a list may have before it counts as growing.  Ours: Auth0 documents no limit."""
 
 SizeKind: TypeAlias = Literal["near_limit", "oversized", "over_allowance"]
+SIZE_KINDS: Final[frozenset[str]] = frozenset(get_args(SizeKind))
+"""The kinds that a profile's size decides alone."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 

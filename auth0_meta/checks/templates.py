@@ -27,7 +27,7 @@ _PARTS = {
     r"|(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{16,}|(?=\d*[A-F])(?=[A-F]*\d)[0-9A-F]{16,}",
     "<number>": r"(?<!\d\.)\d{6,}(?!\.\d)",
 }
-# A longer key is no name, whatever it consists of.
+# A longer key is not a name, whatever it consists of.
 _LONGEST = 200
 # Shorter runs of letters and digits are not judged by how they look.
 _SHORTEST_ID = 12
@@ -36,7 +36,7 @@ _LONG_ID = 24
 # The letters and digits of one case in a row.  In names they are words; in random text they are about two long.
 _PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _RUNS = re.compile(r"[0-9A-Za-z]+")
-# Part of an order number; alone it is no data, such as in budget_2026.
+# Part of an order number; alone it is not data, such as in budget_2026.
 _YEAR_BESIDE = re.compile(rf"(?<![0-9A-Za-z]){_YEAR}(?![0-9A-Za-z])")
 # Several of them in a row, before an id, belong to the id.
 _JOINTS = re.compile(r"[-_]+\Z")

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from support.json_strategies import json_values
 
 from auth0_meta.checks import secrets, tokens
-from auth0_meta.checks.numbers import by_chance
+from auth0_meta.checks.cards import FEWEST_DIGITS, MOST_DIGITS, has_card_shape
+from auth0_meta.checks.numbers import LONGEST_BY_CHANCE, by_chance
 from auth0_meta.checks.secrets import secret, secret_number, sensitive
 from auth0_meta.checks.shapes import MOST
 
@@ -589,3 +590,13 @@ def test_any_text_under_any_key_has_an_answer(text: str, key: str) -> None:
 def test_any_digits_have_an_answer(text: str, key: str) -> None:
     """The check digits of no country fail on digits and letters that are none of its."""
     secret(text, key)
+
+
+def test_numbers_that_an_audit_passes_over_are_too_short_or_too_long() -> None:
+    """The shortest and the longest forms have just these lengths, so that no form is passed over."""
+    digits = {n for n in range(1, 40) for start in ("30", "4", "62") if has_card_shape(start.ljust(n, "1"))}
+    assert (min(digits), max(digits)) == (FEWEST_DIGITS, MOST_DIGITS)
+    longest = "4111 1111 1111 1111 111"
+    assert by_chance(longest)
+    assert len(longest) == LONGEST_BY_CHANCE
+    assert not by_chance(f"{longest} ")

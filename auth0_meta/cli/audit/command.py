@@ -12,8 +12,8 @@ import click
 from auth0_meta.audit import AuditReport, Difference, Finding
 from auth0_meta.audit import audit as examine
 from auth0_meta.audit.html_report import render
-from auth0_meta.audit.report import SIZE_KINDS
 from auth0_meta.checks.kinds import KINDS
+from auth0_meta.checks.sizes import SIZE_KINDS
 from auth0_meta.cli.audit.view import show
 from auth0_meta.cli.common import bulk_client, dump, tenant_options
 from auth0_meta.cli.groups import Command, json_option

@@ -61,7 +61,7 @@ def _nothing(document: AuditJSON) -> str:
 
 
 class _Table:
-    """Lines that fit the terminal, or that are as long as they need to be where there is none."""
+    """Lines that fit the terminal, or are as long as they need to be if there is none."""
 
     def __init__(self, out: Console) -> None:
         self._out = out
@@ -111,7 +111,7 @@ class _Table:
 
     @property
     def _room(self) -> int:
-        """How wide a path may be: there must be room for the number and, on a usual terminal, for an id of usual length."""
+        """Return how wide a path may be: there must be room for the number and, on a usual terminal, for an id of usual length."""
         if self._width == _ANY_WIDTH:
             return _ANY_WIDTH
         return min(_LONGEST_PATH, self._width - (46 if self._width >= _WITH_IDS else 14))

@@ -14,6 +14,7 @@ from auth0_meta.http.budget import LongWait, WaitBudget
 from auth0_meta.http.channel import Channel
 from auth0_meta.http.request import USER
 from auth0_meta.migrate.ledger.compare import Document, Image
+from auth0_meta.migrate.offloading.paths import dotted
 from auth0_meta.migrate.offloading.rule import Move, Rule
 
 REASON = "external store"
@@ -67,7 +68,7 @@ class Keeper:
         """Store one value and read it back."""
         name, key = move.pointer["external"].split("/")
         try:
-            self._store.put(key, move.data, user_id=user_id, path=".".join((move.path[0], *move.path[1])))
+            self._store.put(key, move.data, user_id=user_id, path=dotted(move.path))
             found = self._store.get(key)
         except LookupError:
             self._refuse(move, "does not have the value that it has just stored")
