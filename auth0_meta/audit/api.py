@@ -11,7 +11,7 @@ from typing import Any, Final
 from auth0_meta.arguments import callback
 from auth0_meta.audit.examine import Examiner, Row
 from auth0_meta.audit.measure import measured
-from auth0_meta.audit.profiles import EXPORTED, Profiles, profiles
+from auth0_meta.audit.profiles import EXPORTED, FileProfiles, Profiles, profiles
 from auth0_meta.audit.progress import AuditProgress
 from auth0_meta.audit.report import AuditReport, Problems
 from auth0_meta.audit.report_types import Checks
@@ -87,6 +87,10 @@ def audit(
 
     export = ExportSource(fields=EXPORTED, on_progress=_shown(on_progress))
     chosen = profiles(source, connect, export)
+    if csv is not None and isinstance(chosen, FileProfiles) and chosen.reads(csv):
+        raise InputError(
+            f"{csv} is the file of profiles: name another one for the CSV (nothing was read or written)"
+        )
     run = _Run(chosen, Examiner(everything=checks == "all", rows=csv is not None), on_progress, clock)
     with (
         nullcontext() if csv is None else writing(csv) as write,

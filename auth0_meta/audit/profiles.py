@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol, cast
 from auth0_meta.audit.json_stream import JsonStream, Readable
 from auth0_meta.changes.json_reader import NotReadable, read_json
 from auth0_meta.errors import InputError
+from auth0_meta.files.paths import is_same
 from auth0_meta.migrate.planning.addresses import ByEmail
 from auth0_meta.migrate.planning.csv_rows import separator_of
 from auth0_meta.migrate.planning.files import BadLine
@@ -62,6 +63,10 @@ class FileProfiles:
         self._file = "standard input" if str(path) == STDIN else Path(path).name
         self._unit = "line"
         self.name = f"file {self._file}"
+
+    def reads(self, path: str | os.PathLike[str]) -> bool:
+        """Return whether the profiles are in the file at this path."""
+        return str(self._path) != STDIN and is_same(self._path, path)
 
     @property
     def part(self) -> float | None:

@@ -42,6 +42,14 @@ def status_of(path: str | os.PathLike[str], *, follow: bool = True) -> os.stat_r
         raise refusal("a path can't contain a null character") from None
 
 
+def is_same(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Return whether two paths lead to one file, or would if it were there."""
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
 def check_regular(status: os.stat_result) -> None:
     """Refuse what is not a regular file."""
     if not stat.S_ISREG(status.st_mode):

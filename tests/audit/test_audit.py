@@ -459,6 +459,16 @@ def rows(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
+def test_the_csv_file_never_takes_the_place_of_the_profiles(tmp_path: Path) -> None:
+    """An export may be the only copy of what a profile was."""
+    path = tmp_path / "users.ndjson"
+    path.write_text(json.dumps({"user_id": "auth0|1", "app_metadata": {"a.b": 1}}), encoding="utf-8")
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="is the file of profiles"):
+        audit(path, csv=path)
+    assert path.read_bytes() == before
+
+
 def test_the_csv_file_has_a_row_for_each_user_with_findings_of_their_own(tmp_path: Path) -> None:
     """What only a comparison with other users shows is not among them."""
     path = tmp_path / "users.csv"

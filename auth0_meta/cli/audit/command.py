@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
 import click
@@ -19,10 +18,11 @@ from auth0_meta.cli.common import bulk_client, dump, tenant_options
 from auth0_meta.cli.groups import Command, json_option
 from auth0_meta.cli.progress_bar import Bar
 from auth0_meta.errors import InputError
-from auth0_meta.files.paths import read_file, replacing
+from auth0_meta.files.paths import is_same, read_file, replacing
 from auth0_meta.redact import count, printable
 
 _ANY = "any"
+_BASELINE = f"{__name__}.baseline"
 _MOST_BASELINE_BYTES = 64 << 20
 _MOST_NAMED = 5
 
@@ -51,6 +51,7 @@ def _earlier_report(
     """Return the report of an earlier audit, which a file has."""
     if path is None:
         return None
+    context.meta[_BASELINE] = path
     try:
         return AuditReport.from_json(read_file(path, most=_MOST_BASELINE_BYTES))
     except OSError as error:
@@ -112,11 +113,14 @@ def audit(
         raise click.UsageError(
             "the baseline has looked at sizes only, so that --fail-on can't know what else is new"
         )
-    if csv is not None and html is not None and Path(csv).resolve() == Path(html).resolve():
-        raise click.UsageError("--csv and --html name the same file")
+    reads_tenant = where == "export" or where.startswith("search:")
+    read = {
+        "--source": None if reads_tenant else where,
+        "--baseline": click.get_current_context().meta.get(_BASELINE),
+    }
+    _check_files(read, {"--csv": csv, "--html": html})
     with contextlib.ExitStack() as stack:
         page = None if html is None else stack.enter_context(_page(html))
-        reads_tenant = where == "export" or where.startswith("search:")
         client = stack.enter_context(bulk_client({}, optional=not reads_tenant))
         with Bar("auditing") as bar:
             try:
@@ -137,6 +141,17 @@ def audit(
     if failures:
         click.echo(printable(_verdict(failures)), err=True)
     return int(bool(failures))
+
+
+def _check_files(read: Mapping[str, str | None], written: Mapping[str, str | None]) -> None:
+    """Refuse a file that would take the place of one that is read, or of another that is written."""
+    others = {option: path for option, path in read.items() if path is not None and path != "-"}
+    for option, path in written.items():
+        if path is not None:
+            for other, known in others.items():
+                if is_same(path, known):
+                    raise click.UsageError(f"{other} and {option} name the same file")
+            others[option] = path
 
 
 @contextlib.contextmanager

@@ -177,6 +177,26 @@ def test_the_files_must_differ(run: Run, tmp_path: Path) -> None:
     assert "--csv and --html name the same file" in err
 
 
+@pytest.mark.parametrize("option", ["--csv", "--html"])
+@pytest.mark.parametrize("read", ["--source", "--baseline"])
+def test_what_is_read_is_not_replaced(
+    run: Run, profiles: Callable[..., Path], tmp_path: Path, read: str, option: str
+) -> None:
+    """Nor by another name of the file."""
+    users = profiles({"user_id": "auth0|1", "app_metadata": {"a.b": 1}})
+    report = tmp_path / "audit.json"
+    report.write_text(run("--source", users, "--json")[1], encoding="utf-8")
+    chosen = users if read == "--source" else report
+    other = tmp_path / "other"
+    other.symlink_to(chosen)
+    for path in (chosen, other, tmp_path / "." / chosen.name):
+        before = chosen.read_bytes()
+        code, _, err = run("--source", users, "--baseline", report, option, path)
+        assert code == 2
+        assert f"{read} and {option} name the same file" in err
+        assert chosen.read_bytes() == before
+
+
 def test_an_interrupted_audit_writes_nothing(
     run: Run, tmp_path: Path, profiles: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
