@@ -207,7 +207,8 @@ class Examiner:
         if str in kinds or int in kinds:
             for item in items:
                 if type(item) is str:
-                    self._text(node, item, node.name)
+                    if len(item) >= SHORTEST or node.telling:
+                        self._text(node, item, node.name)
                 elif type(item) is int and (node.telling or item >= _LEAST_CARD):
                     self._number(node, item, node.name)
 

@@ -6,6 +6,7 @@ The whole text is examined, however long: every pattern reads a character a boun
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, TypeAlias
 
 from auth0_meta.checks.cards import CARD
@@ -21,6 +22,12 @@ SHORTEST: Final = 10
 """Characters of the shortest secret that is recognized by itself, whatever its key is called."""
 _FEWEST_DIGITS: Final = 6
 """Digits that a card number or national id has at least, even if a name says what it is."""
+
+
+# The most frequent long text in metadata, and harmless.
+_IS_TIME: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII
+).fullmatch
 
 
 def telling_name(key: str, /) -> Telling:
@@ -42,7 +49,7 @@ def secret(text: str, /, key: str = "") -> str | None:
     name = telling(key) if key else ""
     if name and name != "another number" and (what := _named(text, name)) is not None:
         return what
-    if len(text) < SHORTEST:
+    if len(text) < SHORTEST or (text[10:11] == "T" and _IS_TIME(text)):
         return None
     if (what := token(text)) is not None:
         return what
