@@ -75,6 +75,8 @@ def working(ledger: Ledger, store: ExternalStore | str | None) -> Iterator[Offlo
     `store`: where to, None for what AUTH0_META_STORE or the job file says.  Nothing was sent if this raises.
     """
     if ledger.facts.get("kind") != KIND:
+        if KIND in ledger.facts:  # as another kind of job it would send the pointers and store nothing
+            raise damaged(ledger.path)
         if store is not None:
             raise InputError(f"{ledger.path} is not an offload: leave the store out (nothing was sent)")
         yield None

@@ -431,6 +431,18 @@ def test_an_altered_job_file_moves_nothing(
     assert tenant.journal.count("PATCH") == 0
 
 
+def test_an_offload_that_is_called_something_else_moves_nothing(
+    tenant: LocalTenant, client: ManagementClient, job: Path, tmp_path: Path
+) -> None:
+    """As another kind of job it would send the pointers without storing what they stand for."""
+    planned(client, job, f"sqlite:///{tmp_path / 'big.db'}")
+    with contextlib.closing(sqlite3.connect(job)) as db, db:
+        db.execute("UPDATE facts SET value = ? WHERE name = 'kind'", (json.dumps("function"),))
+    with pytest.raises(LedgerError):
+        apply(job, client)
+    assert tenant.journal.count("PATCH") == 0
+
+
 def test_other_paths_in_the_job_file_move_nothing(
     tenant: LocalTenant, client: ManagementClient, job: Path, tmp_path: Path
 ) -> None:
