@@ -77,7 +77,9 @@ _settings = options(
         help="off, free, essentials, enterprise, enterprise-dev, or SIZE@PER_SECOND such as 10@2.",
     ),
     click.option("--seed", metavar="N", default=0, help="The same seed gives the same random choices."),
-    click.option("--users", type=_FILE, metavar="FILE", help="Start with the users in a JSON or YAML file."),
+    click.option(
+        "--users", type=_FILE, metavar="FILE", help="Start with the users in a JSON, NDJSON or YAML file."
+    ),
     click.option(
         "--config",
         type=_FILE,

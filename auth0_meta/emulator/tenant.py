@@ -64,7 +64,7 @@ class LocalTenant(InProcessTenant):
     `serve=False` opens no socket: use `adapter()`, `wsgi` or `client()`.  `page=False` serves no page at `/`: on loopback it holds
     the control token, so every user of this machine can read it.
 
-    Users: `users` are the profiles to start with, as `users.add` takes them, or the name of a JSON or YAML
+    Users: `users` are the profiles to start with, as `users.add` takes them, or the name of a JSON, NDJSON or YAML
     file that holds them.  `sample` takes its place: "small" has three users, and "oversized" 400, of whom some have
     profiles beyond Auth0's limits, and whatever else is wrong with metadata.  `db` is a SQLite file that keeps the users
     and everything else that requests can make (None: memory); if it holds users already, `users` and `sample` are ignored.

@@ -94,8 +94,8 @@ def test_profiles_as_a_whole_get_a_command_for_what_weighs() -> None:
     weights = [
         ("identities", 900),
         ("app_metadata.a b", 500),
-        ("user_metadata.c", 400),
-        ("user_metadata.d", 100),
+        ("user_metadata.c", 460),
+        ("user_metadata.d", 40),
     ]
     page = shown(
         report(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import re
+import secrets
 import socket
 import ssl
 import threading
@@ -229,8 +231,9 @@ def connect(server: ScriptedServer, **settings: Any) -> ManagementClient:
 
 
 def free_port() -> int:
-    """Return a loopback port on which nothing listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """Return a loopback port on which nothing listens, and which no outgoing connection is given before a test uses it."""
+    while True:
+        port = secrets.randbelow(12_000) + 20_000  # Linux gives outgoing connections those from 32768 on
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port

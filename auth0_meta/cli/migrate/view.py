@@ -89,6 +89,8 @@ def _show_moved(moved: Moved) -> None:
     ):
         if values:
             say(f"{count(values, 'value')} left: {why}")
+    if not (moved.values or moved.smaller or moved.light or moved.already or moved.stuck):
+        say("no user has a value under these paths: check how they are spelled", style="yellow")
     refused = "a key with . or $ in or beside it, which Auth0 refuses"
     for values, why in (
         (moved.stuck, f"left: {refused}, or too large"),

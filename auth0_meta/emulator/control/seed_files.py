@@ -71,7 +71,7 @@ def read_users(path: str | os.PathLike[str]) -> Roster:
 def open_users(path: str | os.PathLike[str]) -> Iterator[Roster]:
     """Open a file of users: a list of profiles, an object with such a list under `users`, or a snapshot.
 
-    `.yaml` and `.yml` files are YAML, all others JSON.  The users of a snapshot, and then its rows, are read as they
+    `.yaml` and `.yml` files are YAML, all others JSON, or NDJSON as an export job writes it.  The users of a snapshot, and then its rows, are read as they
     are asked for, once and in this order.  Raises `InputError`, which names the line or the user that is
     wrong, but never a value.
     """
@@ -83,7 +83,23 @@ def open_users(path: str | os.PathLike[str]) -> Iterator[Roster]:
                 yield roster
                 return
         text = read_file(shown, most=_MOST_YAML if is_yaml else MOST).decode("utf-8-sig")
-        yield as_roster(parse_yaml(text) if is_yaml else json.loads(text))
+        yield as_roster(parse_yaml(text) if is_yaml else _parsed(text))
+
+
+def _parsed(text: str) -> Any:
+    """Parse JSON, or NDJSON, which is what an export job writes: a user on each line."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.msg != "Extra data":
+            raise
+    users = []
+    for number, line in enumerate(text.split("\n"), 1):
+        try:
+            users += [json.loads(line)] if line.strip() else []
+        except json.JSONDecodeError as error:
+            raise InputError(f"line {number} is not valid JSON: {error.msg}") from None
+    return users
 
 
 @contextmanager

@@ -74,6 +74,17 @@ def test_thousands_of_users_load_quickly(tmp_path: Path) -> None:
     assert len(tenant.users) == 5000
 
 
+def test_the_lines_of_an_export_are_users(tmp_path: Path) -> None:
+    """A file with a profile on each line is read, whatever separates lines elsewhere in Unicode."""
+    path = tmp_path / "export.json"
+    path.write_text(
+        '{"user_id": "auth0|1", "name": "a\u2028b"}\n\n{"user_id": "auth0|2"}\n', encoding="utf-8"
+    )
+    tenant = LocalTenant(serve=False, users=path)
+    assert len(tenant.users) == 2
+    assert tenant.users["auth0|1"]["name"] == "a\u2028b"
+
+
 SECRET = "s3cret-value"
 
 
@@ -82,6 +93,8 @@ SECRET = "s3cret-value"
     [
         ("u.json", "[{", "not valid JSON"),
         ("u.json", f'[\n{{"email": {SECRET}}}]', "line 2"),
+        ("u.json", '{"user_id": "auth0|1"}\n{', "line 2 is not valid JSON"),
+        ("u.json", '{"user_id": "auth0|1"}\n5', "user 2 is not an object"),
         ("u.json", "5", "expected a list"),
         ("u.json", '{"user": []}', "expected a list"),
         ("u.json", '[{}, "x"]', "user 2 is not an object"),
