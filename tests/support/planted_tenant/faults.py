@@ -65,7 +65,7 @@ SIZES: tuple[Shape, ...] = (
 LISTS: tuple[Shape, ...] = (
     history(USER, "searches", lambda r: r.randint(0, 9), 101, 101),
     history(APP, "logins", lambda r: r.randint(10**9, 2 * 10**9), 102, 150),
-    history(USER, "badges", lambda r: r.choice(WORDS), 120, 300),
+    history(USER, "badges", lambda r: r.choice(WORDS), 120, 190),
     history(APP, "imported_rows", lambda r: [], 5_000, 5_000),
     only(USER, "game", "level", "scores", value=lambda r: [r.randint(0, 9) for _ in range(200)]),
     only(APP, "grid", value=lambda r: [[1, 2], [0] * 130, []]),
