@@ -218,7 +218,9 @@ def test_no_folder_is_crowded() -> None:
         assert len(files) <= most, folder
 
 
-@pytest.mark.parametrize("package", ["", ".actions", ".actions.web", ".external", ".migrate", ".emulator"])
+@pytest.mark.parametrize(
+    "package", ["", ".actions", ".actions.web", ".audit", ".external", ".migrate", ".emulator"]
+)
 def test_no_module_hides_a_public_name(package: str) -> None:
     """No module or folder has the name of something that its package exports: importing the module would hide it."""
     public = __import__(f"auth0_meta{package}", fromlist=["__all__"])
