@@ -147,7 +147,7 @@ class Examiner:
         elif kind is list:
             self._list(node, value)
         elif kind is str:
-            self._text(node, value, "")
+            self._text(node, value, secret(value))
 
     def _object(self, node: Node, value: dict[str, Any]) -> None:
         number, user_id = self.users, self._user_id
@@ -180,10 +180,10 @@ class Examiner:
             elif kind is str:
                 length = len(inner)
                 # Most texts are decided here, without a call more: this is what an audit spends most time with.
-                if (length >= SHORTEST or child.telling) and (
-                    secret(inner, key) is not None or (length <= LONGEST_BY_CHANCE and inner[-1:].isdecimal())
-                ):
-                    self._text(child, inner, key)
+                if length >= SHORTEST or child.telling:
+                    what = secret(inner, key)
+                    if what is not None or (length <= LONGEST_BY_CHANCE and inner[-1:].isdecimal()):
+                        self._text(child, inner, what)
             elif kind is int and (child.telling or inner >= _LEAST_CARD):
                 self._number(child, inner, key)
 
@@ -208,7 +208,7 @@ class Examiner:
             for item in items:
                 if type(item) is str:
                     if len(item) >= SHORTEST or node.telling:
-                        self._text(node, item, node.name)
+                        self._text(node, item, secret(item, node.name))
                 elif type(item) is int and (node.telling or item >= _LEAST_CARD):
                     self._number(node, item, node.name)
 
@@ -216,11 +216,11 @@ class Examiner:
         if secret_number(number, key) is not None:
             self._find(node, "secret")
         elif _LEAST_CARD <= number < _PAST_CARDS:
-            self._text(node, str(number), key)
+            text = str(number)
+            self._text(node, text, secret(text, key))
 
-    def _text(self, node: Node, text: str, key: str) -> None:
-        """Find a secret in the text under a key; whether one that a check digit shows is one, many of them decide."""
-        what = secret(text, key)
+    def _text(self, node: Node, text: str, what: str | None) -> None:
+        """Count what a text looks like; whether one that a check digit shows is a secret, many of them decide."""
         if by_chance(text):
             node.numbers += 1
             if what is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Final
 
 from auth0_meta.checks.cards import CARD, GROUPED, IBAN, has_card, has_card_shape, has_iban
@@ -65,14 +66,14 @@ def by_chance(text: str, /) -> bool:
     >>> by_chance("4111111111111112"), by_chance("811218-9876"), by_chance("219-09-9999")
     (True, True, False)
     """
-    if not _FEWEST <= len(text) <= LONGEST_BY_CHANCE or not text.isascii() or not text[-1].isdecimal():
+    if not _HAS_FORM(text):
         return False
-    digits = text.translate(_SEPARATORS)
-    return digits.isdecimal() and (has_card_shape(digits) or shape_of(text) in _BY_CHANCE)
+    return has_card_shape(text.translate(_SEPARATORS)) or shape_of(text) in _BY_CHANCE
 
 
 _FEWEST: Final = 11
 LONGEST_BY_CHANCE: Final = 23
 """Characters that such a text has at most."""
+_HAS_FORM: Final = re.compile(rf"[\d .-]{{{_FEWEST - 1},{LONGEST_BY_CHANCE - 1}}}\d", re.ASCII).fullmatch
 _SEPARATORS: Final = dict.fromkeys(map(ord, " .-"))
 _BY_CHANCE: Final = {"000000-0000", "00000000-0000", "0000 0000 0000"}
