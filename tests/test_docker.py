@@ -160,6 +160,7 @@ def test_every_step_works_in_a_bare_folder(tmp_path: Path) -> None:
     with default as tenant:
         wait_until_healthy([here(word) for word in healthy], environment, tenant)
         tenant.terminate()
+        tenant.communicate(timeout=60)  # it is healthy before it has said all, so somebody has to read that
     assert default.returncode == 0
 
 

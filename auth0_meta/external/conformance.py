@@ -12,6 +12,8 @@ from auth0_meta.external.store import ExternalStore
 from auth0_meta.external.values import load, save
 
 _PATH = "app_metadata.history"
+_PATIENCE = 120.0
+"""Seconds that a thread may take for its values."""
 _THREADS, _EACH = 6, 5
 
 
@@ -162,7 +164,8 @@ class ExternalStoreTests:
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join()
+                thread.join(_PATIENCE)
+            assert not any(thread.is_alive() for thread in threads)
             assert failures == []
             assert len(list(store.keys())) == (_THREADS + 1) * _EACH
 
