@@ -106,7 +106,7 @@ def part(number: int, total: int) -> str:
 
 
 def differences(document: AuditJSON) -> dict[tuple[str, str], DifferenceJSON]:
-    """Return what has changed since the baseline, by kind and path; nothing if there is no baseline."""
+    """Return the differences from the baseline by kind and path, or an empty dict if there is no baseline."""
     baseline = document.get("baseline")
     return {} if baseline is None else {(one["kind"], one["path"]): one for one in baseline["differences"]}
 

@@ -42,7 +42,7 @@ def line(event: Progress, word: str, width: int) -> str:
 
 
 def bar(part: float | None, width: int) -> str:
-    """Return a bar, or "" if there is no room for one or the progress is unknown.
+    """Return a progress bar, or "" if the line is too narrow for it or the progress is unknown.
 
     >>> bar(0.5, 4), bar(None, 4)
     ('[##  ] ', '')

@@ -76,7 +76,7 @@ class Bar:
             print_line(self._out, text)
 
     def show(self, event: events.MigrationEvent | AuditProgress) -> None:
-        """Show one event; a user who is not as planned gets a permanent line."""
+        """Update the bar for an event; a user who could not be changed as planned gets a line that stays."""
         if isinstance(event, events.UserDone):
             if event.outcome in BAD_OUTCOMES:
                 self.say(f"{event.user_id} {event.outcome}: {event.note}")
@@ -87,7 +87,7 @@ class Bar:
         self._print_if_due()
 
     def show_export(self, job: Job) -> None:
-        """Show how far an export is."""
+        """Show the progress of an export."""
         percent = job.raw.get("percentage_done")
         known = percent if isinstance(percent, int | float) else None
         self.show(events.ExportProgress(status=job.status, percent=known))

@@ -59,7 +59,7 @@ class ExternalStoreTests:
             assert store.get(key) == data
 
     def test_storing_again_changes_nothing(self) -> None:
-        """The same data under the same key is no error, in the same object or another one."""
+        """Storing the same data under the same key again succeeds, through the same object or another one."""
         with self.opened() as store, self.opened() as other:
             keys = {self._put(one, b"[1]") for one in (store, store, other)}
             assert len(keys) == 1
@@ -78,7 +78,7 @@ class ExternalStoreTests:
             assert store.get(key) == b"[1]"
 
     def test_what_is_not_there(self) -> None:
-        """`get` raises a `LookupError`, from which `load` makes an `ExternalMissingError`; deleting it is no error."""
+        """For a missing key `get` raises a `LookupError`, `load` raises `ExternalMissingError`, and `delete` does nothing."""
         made = pointer(b"[1]", store="s", user_id="auth0|1", path=_PATH)
         key = made["external"].split("/")[1]
         with self.opened() as store:
@@ -170,7 +170,7 @@ class ExternalStoreTests:
             assert len(list(store.keys())) == (_THREADS + 1) * _EACH
 
     def test_the_name(self) -> None:
-        """Every object for a store has the same name, which fits into a pointer; closing twice is no error."""
+        """All objects for a store have the same name, which is valid in a pointer; a store can be closed twice."""
         with self.opened() as store, self.opened() as other:
             assert NAME.fullmatch(store.name)
             assert other.name == store.name

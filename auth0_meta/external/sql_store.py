@@ -165,7 +165,7 @@ class SqlStore(Closing):
         return found
 
     def delete(self, key: str, /) -> None:
-        """Delete what a key has; if there is nothing, that is no error."""
+        """Delete what is stored under a key; do nothing if the key is absent."""
         check_key(key)
         from sqlalchemy import delete  # noqa: PLC0415  # an extra
 
@@ -199,7 +199,7 @@ class SqlStore(Closing):
         return deleted
 
     def close(self) -> None:
-        """Close all connections; calling it again is no error, anything else raises `StateError`."""
+        """Close all connections; closing again does nothing, and every other method then raises `StateError`."""
         self._closed = True
         self._engine.dispose()
 

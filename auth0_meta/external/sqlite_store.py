@@ -161,7 +161,7 @@ class SqliteStore(Closing):
         return row[0]
 
     def delete(self, key: str, /) -> None:
-        """Delete what a key has, and overwrite it in the file; if there is nothing, that is no error."""
+        """Delete what is stored under a key, and overwrite it in the file; do nothing if the key is absent."""
         check_key(key)
         with self._using(key) as db:
             db.execute("DELETE FROM stored WHERE key = ?", (key,))
@@ -188,7 +188,7 @@ class SqliteStore(Closing):
         return deleted
 
     def close(self) -> None:
-        """Close the file; calling it again is no error, anything else raises `StateError`."""
+        """Close the file; closing again does nothing, and every other method then raises `StateError`."""
         with self._lock:
             self._closed = True
             db, self._db = self._db, None

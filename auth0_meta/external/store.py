@@ -34,7 +34,7 @@ class ExternalStore(Protocol):
         ...
 
     def delete(self, key: str, /) -> None:
-        """Delete what a key has; if there is nothing, that is no error."""
+        """Delete what is stored under a key; do nothing if the key is absent."""
         ...
 
     def keys(self, user_id: str | None = None, /) -> Iterator[str]:
@@ -50,7 +50,7 @@ class ExternalStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back connections and files; calling it again is no error."""
+        """Release connections and files; closing again does nothing."""
         ...
 
 
@@ -59,7 +59,7 @@ class Closing:
     """A store whose `with` block ends with `close`."""
 
     def close(self) -> None:
-        """Give back connections and files; calling it again is no error."""
+        """Release connections and files; closing again does nothing."""
         raise NotImplementedError  # pragma: no cover  # each store has its own
 
     def __enter__(self) -> Self:

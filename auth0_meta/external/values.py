@@ -83,8 +83,8 @@ def resolve(
 def discard(value: object, /, *, store: ExternalStore | Iterable[ExternalStore]) -> None:
     """Delete what a pointer leads to, once no profile holds the pointer any more; ignore any other value.
 
-    What is deleted already is no error.  Raises `ExternalMismatchError` if the pointer names another store, and what the
-    store raises if it can't delete.
+    It does nothing if the value was deleted already.  Raises `ExternalMismatchError` if the pointer names another store,
+    and what the store raises if it can't delete.
     """
     if is_pointer(value):
         _choose(store, value).delete(_key(value))

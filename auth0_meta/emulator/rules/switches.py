@@ -134,7 +134,7 @@ class Switches:
 
 
 def read_switch(text: str) -> tuple[str, Any]:
-    """Return the name and the value of a switch that is set as NAME=VALUE; raises `ConfigError` if there is no such switch.
+    """Parse NAME=VALUE and return the switch's name and value; raises `ConfigError` for an unknown switch.
 
     >>> read_switch("profile_limit=none"), read_switch("nested_null=drop")
     (('profile_limit', None), ('nested_null', 'drop'))
